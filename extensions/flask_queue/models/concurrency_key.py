@@ -1,0 +1,17 @@
+"""Keys of concurrency limits: a row to lock where the database has no lock of another kind. It counts nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Table
+
+from .base import MYSQL_OPTIONS, UTCDateTime, metadata, name_type
+
+concurrency_keys = Table(
+    "queue_concurrency_keys",
+    metadata,
+    Column("key", name_type(), primary_key=True),
+    Column("used_at", UTCDateTime, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+Index("ix_queue_concurrency_keys_used_at", concurrency_keys.c.used_at)

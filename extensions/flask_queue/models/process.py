@@ -1,0 +1,41 @@
+"""Registered processes: who is alive, and who watches whom."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
+
+from .base import MYSQL_OPTIONS, Identifier, JSONText, UTCDateTime, metadata, name_type
+
+
+class Kind(StrEnum):
+    """What a process does."""
+
+    SUPERVISOR = "Supervisor"
+    WORKER = "Worker"
+    DISPATCHER = "Dispatcher"
+    SCHEDULER = "Scheduler"
+
+
+processes = Table(
+    "queue_processes",
+    metadata,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    # Unique and random: a pid is not unique across containers.
+    Column("name", name_type(), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("hostname", name_type(), nullable=False),
+    Column("supervisor_id", Identifier),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("last_heartbeat_at", UTCDateTime, nullable=False),
+    Column("metadata", JSONText, nullable=False),
+    UniqueConstraint("name", name="uq_queue_processes_name"),
+    # Ids are never used again: a claim names its owner by this id.
+    sqlite_autoincrement=True,
+    **MYSQL_OPTIONS,
+)
+
+Index("ix_queue_processes_last_heartbeat_at", processes.c.last_heartbeat_at)
+Index("ix_queue_processes_supervisor_id", processes.c.supervisor_id)

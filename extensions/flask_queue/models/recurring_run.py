@@ -1,0 +1,22 @@
+"""Ticks of recurring tasks: each pair of a task and an instant once, whoever comes first. A run outlives its job."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Table, UniqueConstraint
+
+from .base import MYSQL_OPTIONS, Identifier, UTCDateTime, metadata, name_type
+
+recurring_runs = Table(
+    "queue_recurring_runs",
+    metadata,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("task_key", name_type(), nullable=False),
+    Column("run_at", UTCDateTime, nullable=False),
+    Column("job_id", Identifier),
+    Column("created_at", UTCDateTime, nullable=False),
+    UniqueConstraint("task_key", "run_at", name="uq_queue_recurring_runs_task_key_run_at"),
+    **MYSQL_OPTIONS,
+)
+
+Index("ix_queue_recurring_runs_job_id", recurring_runs.c.job_id)
+Index("ix_queue_recurring_runs_run_at", recurring_runs.c.run_at)
