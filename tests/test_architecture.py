@@ -74,7 +74,11 @@ def test_a_module_is_about_one_thing(path: Path) -> None:
 @pytest.mark.parametrize("path", EVERY_MODULE, ids=ids)
 def test_private_names_stay_in_their_module(path: Path) -> None:
     imports = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
-    ours = [node for node in imports if node.level or (node.module or "").split(".")[0] in ("app", "flask_queue", "flask_litestream")]
+    ours = [
+        node
+        for node in imports
+        if node.level or (node.module or "").split(".")[0] in ("app", "flask_queue", "flask_litestream")
+    ]
     private = [alias.name for node in ours for alias in node.names if alias.name.startswith("_")]
     assert not private
 
@@ -86,7 +90,8 @@ def test_imports_stand_at_the_top(path: Path) -> None:
         node.lineno
         for function in functions_of(tree_of(path))
         for node in ast.walk(function)
-        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith(("app", "flask_queue", "flask_litestream")))
+        if isinstance(node, ast.ImportFrom)
+        and (node.level or (node.module or "").startswith(("app", "flask_queue", "flask_litestream")))
     ]
     assert not late, f"imports inside functions, in lines {late}"
 

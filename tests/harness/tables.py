@@ -26,9 +26,7 @@ class Tables:
 
     def jobs(self, **where: Any) -> Sequence[Row[Any]]:
         """The rows of the jobs with these values, oldest first."""
-        return self._all(
-            select(jobs).where(*(jobs.c[name] == value for name, value in where.items())).order_by(jobs.c.id)
-        )
+        return self._all(select(jobs).where(*(jobs.c[name] == value for name, value in where.items())).order_by(jobs.c.id))
 
     def job(self, job_id: int | None) -> Row[Any]:
         assert job_id is not None, "the job was not enqueued"
