@@ -1,0 +1,8 @@
+"""The page about the backups: daemon, databases, restorable range, verifications; "verify now" and "restore".
+
+Apart because it brings views, templates and style of its own, and because an application may leave it out.
+"""
+
+from .views import PAGE, blueprint
+
+__all__ = ["PAGE", "blueprint"]
