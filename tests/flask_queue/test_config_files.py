@@ -110,7 +110,8 @@ def test_m2_defaults_are_filled_for_each_entry_on_its_own(files: Files) -> None:
     made = files.load(
         """
         production:
-          dispatchers: [{polling_interval: 2, batch_size: 100, concurrency_maintenance_interval: 600, concurrency_maintenance: false}]
+          dispatchers:
+            - {polling_interval: 2, batch_size: 100, concurrency_maintenance_interval: 600, concurrency_maintenance: false}
           workers:
             - {queues: "*", threads: 5, polling_interval: 0.5, coroutines: 7, prefetch: 9}
             - {queues: [real_time, " background* "], processes: 3}
@@ -255,7 +256,7 @@ def test_a_directory_in_place_of_a_file_is_told(files: Files) -> None:
         ("workers: [{queues: []}]", "workers[0].queues: must be at least one name, not []"),
         (
             "workers: [{queues: [yes]}]",
-            "workers[0].queues: must be a name, or a list of names (in quotes, if YAML takes them for something else), not [True]",
+            "workers[0].queues: must be a name, or a list of names (in quotes, if YAML takes them for something else)",
         ),
         ("workers: [3]", "workers[0]: must have options such as queues, not just 3"),
         ("workers: 3", "workers: must have options such as queues, not just 3"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .configuration import Configuration, Only, load
 from .options import DispatcherOptions, SchedulerOptions, WorkerOptions
-from .recurring import RecurringTask
+from .recurring import RecurringTask, split_arguments
 from .settings import DEFAULT_CONFIG_FILE, DEFAULT_RECURRING_FILE, Settings
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "Settings",
     "WorkerOptions",
     "load",
+    "split_arguments",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import QueueError
 from .files import Section
-from .values import boolean, duration, long_text, option, options_of, priority, read, text, unknown_option
+from .values import boolean, duration, long_text, option, options_of, priority, queue_name, read, text, unknown_option
 
 #: Beside the fields of a task: Solid Queue's word for the job, and its arguments.
 _OTHER_OPTIONS = ("class", "args")
@@ -26,7 +26,7 @@ class RecurringTask:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     schedule: str = option("", text)
-    queue: str | None = option(None, text)
+    queue: str | None = option(None, queue_name)
     priority: int | None = option(None, priority)
     description: str | None = option(None, long_text)
     time_zone: str | None = option(None, text)
@@ -70,7 +70,7 @@ def read_tasks(section: Section, content: Mapping[Any, Any], checks: TaskChecks,
 
 def _read_task(section: Section, key: str, name: str, options: Mapping[str, Any], checks: TaskChecks) -> RecurringTask | None:
     before = len(section.findings.problems)
-    args, kwargs = _arguments(options.get("args"))
+    args, kwargs = split_arguments(options.get("args"))
     given = {**options, "job": options.get("job") or options.get("class")}
     task = read(
         RecurringTask,
@@ -86,8 +86,8 @@ def _read_task(section: Section, key: str, name: str, options: Mapping[str, Any]
 
 
 def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChecks) -> Iterator[str]:
-    if len(task.key) > 255:
-        yield "the key must have at most 255 characters"
+    if not 1 <= len(task.key) <= 255 or not task.key.isprintable():
+        yield "the key must have 1 to 255 printable characters"
     if "command" in options:
         yield "commands are not run, for text is not evaluated; name a job with `job:` or `class:`"
     elif task.job:
@@ -109,7 +109,7 @@ def _schedule_complaints(task: RecurringTask, checks: TaskChecks) -> Iterator[st
         yield str(error)
 
 
-def _arguments(given: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+def split_arguments(given: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """One value, or a list of them; a mapping at the end of it has the arguments by keyword."""
     if given is None:
         return (), {}

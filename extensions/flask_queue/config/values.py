@@ -121,6 +121,14 @@ def text(value: Any) -> str:
     return value.strip()
 
 
+def queue_name(value: Any) -> str:
+    """The name of one queue: `*` and `,` belong to the language of a worker's `queues`."""
+    name = value.strip() if isinstance(value, str) else ""
+    if not 1 <= len(name) <= 255 or not name.isprintable() or "*" in name or "," in name:
+        raise Refused("a queue's name: 1 to 255 printable characters without * and comma")
+    return name
+
+
 def long_text(value: Any) -> str:
     """Text for people, of any length."""
     if not isinstance(value, str):

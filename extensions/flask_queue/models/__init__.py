@@ -6,7 +6,7 @@ into the metadata of an application's bind, where `db.create_all()` and Alembic'
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from sqlalchemy import Column, MetaData, String, Table
 
 from .attempt import attempts
 from .base import metadata
@@ -18,14 +18,22 @@ from .recurring_run import recurring_runs
 from .recurring_task import recurring_tasks
 
 
+#: Where Alembic notes which of the queue's migrations have run.
+VERSION_TABLE = "queue_alembic_version"
+
+
 def register(target: MetaData) -> None:
     """Copy the queue's tables into `target`, unless they are there already."""
     for table in metadata.sorted_tables:
         if table.name not in target.tables:
             table.to_metadata(target)
+    if VERSION_TABLE not in target.tables:
+        # In a database that both share, the autogenerate of the application's own migrations would want to drop it.
+        Table(VERSION_TABLE, target, Column("version_num", String(32), primary_key=True))
 
 
 __all__ = [
+    "VERSION_TABLE",
     "Kind",
     "State",
     "attempts",
