@@ -1,0 +1,1 @@
+"""Accounts: signing up, logging in and out, and what others see of someone."""

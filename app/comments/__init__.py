@@ -1,0 +1,1 @@
+"""Comments: made below a post, and made known to its author."""

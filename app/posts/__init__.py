@@ -1,0 +1,1 @@
+"""Posts: the front page, a page for each, and the form for a new one."""
