@@ -68,10 +68,11 @@ def files(tmp_path: Path) -> Files:
 # --- what is run ----------------------------------------------------------------------------------
 
 
+@pytest.mark.behaviour("M1")
 @pytest.mark.parametrize(
     "content", ["", "# nothing\n", "{}", "production:\n", "workers:\n", "foo: 1\n", "production: {foo: [1]}\n"]
 )
-def test_m1_nothing_given_is_one_worker_on_all_queues_and_one_dispatcher(files: Files, content: str) -> None:
+def test_nothing_given_is_one_worker_on_all_queues_and_one_dispatcher(files: Files, content: str) -> None:
     made = files.load(content)
     assert made.problems == ()
     assert made.workers == (WorkerOptions(queues=("*",), threads=3, processes=1, polling_interval=0.1),)
@@ -79,6 +80,7 @@ def test_m1_nothing_given_is_one_worker_on_all_queues_and_one_dispatcher(files: 
     assert made.schedulers == ()
 
 
+@pytest.mark.behaviour("M1")
 @pytest.mark.parametrize(
     ("content", "counts"),
     [
@@ -89,13 +91,14 @@ def test_m1_nothing_given_is_one_worker_on_all_queues_and_one_dispatcher(files: 
         ("{workers: [{}], dispatchers: [{}], scheduler: {polling_interval: 2}}", (1, 1, 0)),
     ],
 )
-def test_m1_a_section_that_is_given_runs_alone(files: Files, content: str, counts: tuple[int, int, int]) -> None:
+def test_a_section_that_is_given_runs_alone(files: Files, content: str, counts: tuple[int, int, int]) -> None:
     made = files.load(content)
     assert made.problems == ()
     assert (len(made.workers), len(made.dispatchers), len(made.schedulers)) == counts
 
 
-def test_m1_recurring_tasks_always_get_a_scheduler(files: Files) -> None:
+@pytest.mark.behaviour("M1")
+def test_recurring_tasks_always_get_a_scheduler(files: Files) -> None:
     assert files.load("", f"daily: {DAILY}").schedulers == (SchedulerOptions(polling_interval=5),)
     assert files.load("workers: [{}]", f"daily: {DAILY}").schedulers == (SchedulerOptions(),)
 
@@ -106,7 +109,8 @@ def test_a_disabled_task_alone_needs_no_scheduler(files: Files) -> None:
     assert made.schedulers == ()
 
 
-def test_m2_defaults_are_filled_for_each_entry_on_its_own(files: Files) -> None:
+@pytest.mark.behaviour("M2")
+def test_defaults_are_filled_for_each_entry_on_its_own(files: Files) -> None:
     made = files.load(
         """
         production:
@@ -152,6 +156,7 @@ def test_one_kind_alone_can_be_asked_for(files: Files, only: Any, kinds: tuple[i
     assert (len(made.workers), len(made.dispatchers), len(made.schedulers)) == kinds
 
 
+@pytest.mark.behaviour("J13")
 @pytest.mark.parametrize(
     ("content", "only", "missing"),
     [
@@ -162,14 +167,15 @@ def test_one_kind_alone_can_be_asked_for(files: Files, only: Any, kinds: tuple[i
         ("", "schedule", "recurring tasks, or a scheduler with dynamic_tasks_enabled"),
     ],
 )
-def test_j13_nothing_to_run_is_a_problem(files: Files, content: str, only: Any, missing: str) -> None:
+def test_nothing_to_run_is_a_problem(files: Files, content: str, only: Any, missing: str) -> None:
     assert files.load(content, only=only).problems == (f"config/queue.yml: No processes configured. It needs {missing}.",)
 
 
 # --- files that are absent or unreadable ----------------------------------------------------------
 
 
-def test_m3_default_files_that_are_absent_fall_back_with_a_warning(files: Files) -> None:
+@pytest.mark.behaviour("M3")
+def test_default_files_that_are_absent_fall_back_with_a_warning(files: Files) -> None:
     made = files.load(None, None)
     assert made.problems == ()
     assert made.workers == (WorkerOptions(),)
@@ -179,7 +185,8 @@ def test_m3_default_files_that_are_absent_fall_back_with_a_warning(files: Files)
     )
 
 
-def test_m3_a_recurring_file_that_is_skipped_need_not_exist(files: Files) -> None:
+@pytest.mark.behaviour("M3")
+def test_a_recurring_file_that_is_skipped_need_not_exist(files: Files) -> None:
     assert files.load("", None, skip_recurring=True).warnings == ()
 
 
@@ -194,7 +201,8 @@ def test_no_files_at_all_is_silent(files: Files) -> None:
     assert (made.problems, made.warnings, len(made.workers)) == ((), (), 1)
 
 
-def test_m9_the_option_comes_before_the_setting_and_the_setting_before_the_default(files: Files) -> None:
+@pytest.mark.behaviour("M9")
+def test_the_option_comes_before_the_setting_and_the_setting_before_the_default(files: Files) -> None:
     files.write("set.yml", "workers: [{threads: 2}]")
     option = files.write("option.yml", "workers: [{threads: 9}]")
     setting = {"QUEUE_CONFIG_FILE": "config/set.yml"}
@@ -235,6 +243,7 @@ def test_a_directory_in_place_of_a_file_is_told(files: Files) -> None:
 # --- options that are wrong -----------------------------------------------------------------------
 
 
+@pytest.mark.behaviour("M7")
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -268,19 +277,21 @@ def test_a_directory_in_place_of_a_file_is_told(files: Files) -> None:
         ("production: {workers: [{}], bogus: 1}", "bogus: unknown option; there are workers, dispatchers, scheduler"),
     ],
 )
-def test_m7_a_bad_option_is_named_with_what_is_allowed(files: Files, content: str, problem: str) -> None:
+def test_a_bad_option_is_named_with_what_is_allowed(files: Files, content: str, problem: str) -> None:
     problems = [found for found in files.load(content).problems if "No processes" not in found]
     assert len(problems) == 1
     assert problems[0].startswith(f"config/queue.yml: {problem}")
 
 
-def test_m1_a_section_of_strangers_is_warned_of(files: Files) -> None:
+@pytest.mark.behaviour("M1")
+def test_a_section_of_strangers_is_warned_of(files: Files) -> None:
     assert files.load("foo: 1").warnings == (
         "config/queue.yml: foo: unknown option; there are workers, dispatchers, scheduler",
     )
 
 
-def test_c9_a_selector_that_selects_nothing_is_warned_of(files: Files) -> None:
+@pytest.mark.behaviour("C9")
+def test_a_selector_that_selects_nothing_is_warned_of(files: Files) -> None:
     made = files.load('workers: [{queues: ["*x", "a*b", "mail*"]}]')
     assert made.problems == ()
     assert [warning.split(" is ignored")[0] for warning in made.warnings] == [
@@ -289,7 +300,8 @@ def test_c9_a_selector_that_selects_nothing_is_warned_of(files: Files) -> None:
     ]
 
 
-def test_m6_more_threads_than_connections_is_warned_of(files: Files) -> None:
+@pytest.mark.behaviour("M6")
+def test_more_threads_than_connections_is_warned_of(files: Files) -> None:
     content = "workers: [{threads: 2}, {threads: 9}]"
     assert files.load(content, pool_size=11).warnings == ()
     [warning] = files.load(content, pool_size=10).warnings
@@ -331,6 +343,7 @@ def test_a_task_has_all_it_says(files: Files) -> None:
     )
 
 
+@pytest.mark.behaviour("H11")
 @pytest.mark.parametrize(
     ("written", "args", "kwargs"),
     [
@@ -346,30 +359,34 @@ def test_a_task_has_all_it_says(files: Files) -> None:
         ("[{1: 2}]", ({1: 2},), {}),
     ],
 )
-def test_h11_arguments_are_one_value_or_a_list_with_keywords_last(files: Files, written: str, args: Any, kwargs: Any) -> None:
+def test_arguments_are_one_value_or_a_list_with_keywords_last(files: Files, written: str, args: Any, kwargs: Any) -> None:
     [task] = files.load(recurring=f"daily: {{job: mailers.digest, schedule: every day, args: {written}}}").recurring_tasks
     assert (task.args, task.kwargs) == (args, kwargs)
 
 
-def test_h11_priority_and_queue_are_the_jobs_own_unless_given(files: Files) -> None:
+@pytest.mark.behaviour("H11")
+def test_priority_and_queue_are_the_jobs_own_unless_given(files: Files) -> None:
     [task] = files.load(recurring=f"daily: {DAILY}").recurring_tasks
     assert (task.priority, task.queue, task.catch_up) == (None, None, 0)
 
 
-def test_m4_tasks_of_production_do_not_break_development(files: Files) -> None:
+@pytest.mark.behaviour("M4")
+def test_tasks_of_production_do_not_break_development(files: Files) -> None:
     production_only = "production: {broken: {job: gone, schedule: tomorrow}}"
     made = files.load(recurring=production_only, environment="development")
     assert (made.recurring_tasks, made.problems, made.warnings) == ((), (), ())
 
 
+@pytest.mark.behaviour("M4")
 @pytest.mark.parametrize("entry", ["", "{}", "null"])
-def test_m4_an_empty_entry_is_ignored(files: Files, entry: str) -> None:
+def test_an_empty_entry_is_ignored(files: Files, entry: str) -> None:
     made = files.load(recurring=f"production:\n  empty: {entry}\n  daily: {DAILY}\n")
     assert [task.key for task in made.recurring_tasks] == ["daily"]
     assert (made.problems, made.warnings) == ((), ())
 
 
-def test_m4_an_entry_without_a_schedule_is_ignored_with_a_warning(files: Files) -> None:
+@pytest.mark.behaviour("M4")
+def test_an_entry_without_a_schedule_is_ignored_with_a_warning(files: Files) -> None:
     made = files.load(recurring=f"lazy: {{job: mailers.digest}}\ndaily: {DAILY}\n")
     assert [task.key for task in made.recurring_tasks] == ["daily"]
     assert made.warnings == ("config/recurring.yml: lazy: has no schedule and is ignored",)
@@ -380,7 +397,8 @@ def test_a_task_may_be_called_like_the_environment(files: Files) -> None:
     assert [task.key for task in made.recurring_tasks] == ["production"]
 
 
-def test_m5_every_bad_task_is_told(files: Files) -> None:
+@pytest.mark.behaviour("M5")
+def test_every_bad_task_is_told(files: Files) -> None:
     made = files.load(
         recurring="""
         gone: {class: mailers.gone, schedule: every day}
@@ -409,10 +427,11 @@ def test_m5_every_bad_task_is_told(files: Files) -> None:
     assert made.recurring_tasks == ()
 
 
+@pytest.mark.behaviour("A13")
 @pytest.mark.parametrize(
     ("value", "is_allowed"), [(2**31 - 1, True), (-(2**31), True), (2**31, False), (1.5, False), ("high", False)]
 )
-def test_a13_a_priority_is_an_integer_of_32_bits(files: Files, value: object, is_allowed: bool) -> None:
+def test_a_priority_is_an_integer_of_32_bits(files: Files, value: object, is_allowed: bool) -> None:
     made = files.load(recurring=f"daily: {{job: mailers.digest, schedule: every day, priority: {value}}}")
     assert (made.problems == ()) is is_allowed
 
@@ -425,7 +444,8 @@ def test_the_zone_of_the_settings_is_for_schedules_that_name_none(files: Files) 
     assert asked == [("every day at 9am", "America/New_York"), ("every hour", "Asia/Tokyo")]
 
 
-def test_m8_recurring_tasks_can_be_skipped(files: Files) -> None:
+@pytest.mark.behaviour("M8")
+def test_recurring_tasks_can_be_skipped(files: Files) -> None:
     broken = "daily: {job: gone, schedule: tomorrow}"
     for made in (
         files.load(recurring=broken, skip_recurring=True),

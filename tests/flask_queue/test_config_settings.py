@@ -51,11 +51,12 @@ def test_the_environment_that_is_set_wins() -> None:
     assert Settings.from_mapping({"QUEUE_ENVIRONMENT": "staging"}, root=Path(), testing=True).environment == "staging"
 
 
+@pytest.mark.behaviour("M8")
 @pytest.mark.parametrize(
     ("value", "meaning"),
     [("true", True), ("1", True), ("Yes", True), ("false", False), ("0", False), ("", False), (None, False)],
 )
-def test_m8_skipping_recurring_tasks_is_understood_from_the_environment(value: str | None, meaning: bool) -> None:
+def test_skipping_recurring_tasks_is_understood_from_the_environment(value: str | None, meaning: bool) -> None:
     assert settings(QUEUE_SKIP_RECURRING=value).skip_recurring is meaning
 
 
@@ -116,8 +117,9 @@ def test_all_problems_are_told_at_once() -> None:
     assert [problem.split()[0] for problem in problems] == ["QUEUE_MODE", "QUEUE_PIDFILE", "QUEUE_CONCURRENCY_DURATION"]
 
 
+@pytest.mark.behaviour("I12")
 @pytest.mark.parametrize("threshold", [15, 10])
-def test_i12_the_threshold_must_exceed_the_heartbeat(threshold: int) -> None:
+def test_the_threshold_must_exceed_the_heartbeat(threshold: int) -> None:
     [problem] = problems_of(QUEUE_HEARTBEAT_INTERVAL=15, QUEUE_ALIVE_THRESHOLD=threshold)
     assert "QUEUE_ALIVE_THRESHOLD" in problem
     assert "more than QUEUE_HEARTBEAT_INTERVAL (15)" in problem
