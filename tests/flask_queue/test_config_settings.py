@@ -72,6 +72,14 @@ def test_relative_files_begin_at_the_root_and_are_named_only_if_somebody_named_t
     assert made.pidfile == Path("/run/queue.pid")
 
 
+def test_the_files_of_an_application_that_is_a_package_stand_beside_it(tmp_path: Path) -> None:
+    package = tmp_path / "shop" / "web"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    assert Settings.from_mapping({}, root=package).config_file == tmp_path / "config" / "queue.yml"
+
+
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_no_file_can_be_asked_for(nothing: str | None) -> None:
     assert settings(QUEUE_CONFIG_FILE=nothing).config_file is None

@@ -36,6 +36,8 @@ class Configuration:
     recurring_tasks: tuple[RecurringTask, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: Whether the tasks above are all there are to be. Who only works, or skips recurring tasks, has no say in that.
+    owns_recurring_tasks: bool = True
 
 
 def load(
@@ -69,7 +71,12 @@ def load(
         findings.problems.append(_nothing_to_run(section.file, only))
     if pool_size is not None:
         findings.warnings += _pool_warnings(configuration.workers, pool_size)
-    return replace(configuration, problems=tuple(findings.problems), warnings=tuple(findings.warnings))
+    return replace(
+        configuration,
+        problems=tuple(findings.problems),
+        warnings=tuple(findings.warnings),
+        owns_recurring_tasks=not settings.skip_recurring and only in (None, "schedule"),
+    )
 
 
 # --- config/queue.yml -----------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Settings:
     def from_mapping(cls, mapping: Mapping[str, Any], *, root: Path, testing: bool = False, debug: bool = False) -> Settings:
         """Read the `QUEUE_…` keys of a Flask configuration.
 
-        :param root: the folder that relative paths are relative to
+        :param root: the application's folder. Relative paths begin there, or beside it if the application is a package
         :param testing: whether the environment is "test" unless `QUEUE_ENVIRONMENT` says otherwise
         :param debug: whether it is "development"
         :raises ConfigurationError: naming every key that is wrong, its value and what is allowed
@@ -121,7 +121,7 @@ class Settings:
         return settings if skip_recurring is None else replace(settings, skip_recurring=skip_recurring)
 
     def _below(self, root: Path, given: Mapping[str, Any]) -> Settings:
-        root = root.absolute()
+        root = _project(root.absolute())
         return replace(
             self,
             root=root,
@@ -166,6 +166,11 @@ def _threshold_too_small(settings: Settings) -> str:
         f"{PREFIX}ALIVE_THRESHOLD is {settings.alive_threshold:g}, but must be more than {PREFIX}HEARTBEAT_INTERVAL "
         f"({settings.heartbeat_interval:g}), or processes that live are taken for dead."
     )
+
+
+def _project(folder: Path) -> Path:
+    """The folder that a package stands in, where Flask-Migrate and people look for migrations/ and config/."""
+    return _project(folder.parent) if (folder / "__init__.py").exists() else folder
 
 
 def _absolute(root: Path, file: Path | None) -> Path | None:

@@ -1,0 +1,52 @@
+"""The group that all commands are in, and what it does about errors: a person's mistake is one sentence and exit status 1.
+
+Whatever else is raised is a mistake of ours, and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from ..database import is_missing_table, is_outage
+from ..errors import MissingTables, NotInitialized, QueueError
+
+if TYPE_CHECKING:
+    from ..extension import FlaskQueue
+
+
+class QueueGroup(AppGroup):
+    """Commands in the context of the application. In `--help` they stand in the order in which they were added."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except QueueError as error:
+            raise click.ClickException(str(error)) from error
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise click.ClickException(_sentence(error)) from error
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def current_queue() -> FlaskQueue:
+    """The queue of the application that the command is for."""
+    if "queue" not in current_app.extensions:
+        raise NotInitialized
+    return cast("FlaskQueue", current_app.extensions["queue"])
+
+
+def _sentence(error: DBAPIError | PoolTimeoutError) -> str:
+    """What to do about a database that does not do as it is told. What is nobody's mistake is raised again."""
+    if is_missing_table(error):
+        return str(MissingTables())
+    if not isinstance(error, PoolTimeoutError) and not is_outage(error):
+        raise error
+    said = " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".")
+    return f"The queue's database does not answer: {said}. Is it running, and are SQLALCHEMY_BINDS and QUEUE_BIND_KEY right?"

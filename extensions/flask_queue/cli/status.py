@@ -1,0 +1,94 @@
+"""`flask queue status`: how many jobs there are, which queues and processes, and whether all is well."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from flask.cli import with_appcontext
+
+from ..models import State
+from .group import current_queue
+from .output import echo_json, echo_table, printable, seconds
+
+if TYPE_CHECKING:
+    from ..extension import FlaskQueue
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@with_appcontext
+def status(as_json: bool) -> None:
+    """Show jobs by state, queues with size and latency, and the processes that are registered.
+
+    \b
+    Examples:
+      flask queue status
+      flask queue status --json
+    """
+    queue = current_queue()
+    queue.check_tables()
+    if as_json:
+        _echo_for_machines(queue)
+    else:
+        _echo_jobs(queue)
+        _echo_queues(queue)
+        _echo_processes(queue)
+        _echo_problems(queue.health())
+
+
+def _counts(queue: FlaskQueue) -> dict[str, int]:
+    return {state.value: queue.jobs.in_state(state).count() for state in State}
+
+
+def _echo_for_machines(queue: FlaskQueue) -> None:
+    echo_json(
+        {
+            "jobs": _counts(queue),
+            "queues": [asdict(one) for one in queue.queues.overview()],
+            "processes": [asdict(process) for process in queue.processes],
+            "problems": queue.health(),
+        }
+    )
+
+
+def _echo_jobs(queue: FlaskQueue) -> None:
+    counts = _counts(queue)
+    echo_table(("JOBS", ""), counts.items())
+    click.echo()
+
+
+def _echo_queues(queue: FlaskQueue) -> None:
+    rows = [(one.name, one.size, seconds(one.latency), "paused" if one.paused else "") for one in queue.queues.overview()]
+    echo_table(("QUEUE", "READY", "LATENCY", ""), rows)
+    click.echo()
+
+
+def _echo_processes(queue: FlaskQueue) -> None:
+    now = datetime.now(UTC)
+    processes = queue.processes
+    if not processes:
+        click.echo("No process is registered. Start them with `flask queue start`.")
+        return
+    echo_table(
+        ("PROCESS", "PID", "HOST", "HEARTBEAT", "DETAILS"),
+        [
+            (
+                process.kind,
+                process.pid,
+                process.hostname,
+                "dead" if process.stale else f"{seconds(max(0.0, (now - process.last_heartbeat_at).total_seconds()))} ago",
+                ", ".join(f"{name}: {value}" for name, value in process.metadata.items()),
+            )
+            for process in processes
+        ],
+    )
+
+
+def _echo_problems(problems: list[str]) -> None:
+    if problems:
+        click.echo()
+    for problem in problems:
+        click.echo(f"Problem: {printable(problem)}")

@@ -1,0 +1,31 @@
+"""`flask queue work`: run what is due, then exit. For cron, for scripts, and to try a job out."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import with_appcontext
+
+from .group import current_queue
+from .output import counted
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Run at most N jobs.")
+@click.option("--queues", default="*", show_default=True, help='Names in order of preference; "mail*" is all that begin so.')
+@with_appcontext
+def work(limit: int | None, queues: str) -> None:
+    """Run the jobs that are due until none is left, then exit.
+
+    Scheduled jobs that are due become ready, blocked ones run as slots become free, and nothing is waited for. The exit status
+    is 0 even if jobs failed: see `flask queue list --state failed`.
+
+    \b
+    Examples:
+      flask queue work
+      flask queue work --limit 100 --queues mailers,default
+    """
+    selectors = tuple(name.strip() for name in queues.split(",") if name.strip())
+    if not selectors:
+        raise click.UsageError('--queues needs at least one name; "*" is all.')
+    ran = current_queue().work(limit=limit, queues=selectors)
+    click.echo(f"Ran {counted(ran, 'job')}.")
