@@ -17,7 +17,6 @@ from .process import Kind, processes
 from .recurring_run import recurring_runs
 from .recurring_task import recurring_tasks
 
-
 #: Where Alembic notes which of the queue's migrations have run.
 VERSION_TABLE = "queue_alembic_version"
 

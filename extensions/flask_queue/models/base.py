@@ -19,7 +19,7 @@ metadata = MetaData(
 )
 
 #: Options of every table. InnoDB and utf8mb4 are MySQL's defaults, but not everybody's.
-MYSQL_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+MYSQL_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 #: SQLite numbers rows by itself only in an INTEGER primary key.
 Identifier = BigInteger().with_variant(Integer(), "sqlite")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Index, Integer, String, Table, literal_column
+from sqlalchemy import Column, ColumnElement, Double, Index, Integer, String, Table, literal_column
 
 from .base import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, metadata, name_type
 
@@ -19,6 +20,18 @@ class State(StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
 
+
+# A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often and without
+# pauses: dead versions at the head of the ready index are what slows a queue down on PostgreSQL.
+_STORAGE: dict[str, Any] = {
+    "postgresql_with": {
+        "fillfactor": 80,
+        "autovacuum_vacuum_scale_factor": 0.01,
+        "autovacuum_vacuum_threshold": 1000,
+        "autovacuum_vacuum_cost_delay": 0,
+        "autovacuum_analyze_scale_factor": 0.05,
+    }
+}
 
 jobs = Table(
     "queue_jobs",
@@ -42,27 +55,19 @@ jobs = Table(
     # A limited job keeps its rule, so that it can be unblocked when its definition is gone.
     Column("concurrency_key", name_type()),
     Column("concurrency_limit", Integer),
-    Column("concurrency_duration", Integer),
+    Column("concurrency_duration", Double),
     # Until when a ready or claimed job holds its slot; for a blocked one, when it is given up as forgotten.
     Column("expires_at", UTCDateTime),
     # Row ids are never used again: a handle, or the late ending of a deleted job, must not meet a stranger.
     sqlite_autoincrement=True,
-    # A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often
-    # and without pauses: dead versions at the head of the ready index are what slows a queue down on PostgreSQL.
-    postgresql_with={
-        "fillfactor": 80,
-        "autovacuum_vacuum_scale_factor": 0.01,
-        "autovacuum_vacuum_threshold": 1000,
-        "autovacuum_vacuum_cost_delay": 0,
-        "autovacuum_analyze_scale_factor": 0.05,
-    },
+    **_STORAGE,
     **MYSQL_OPTIONS,
 )
 
 
 def _is(*states: State) -> ColumnElement[bool]:
     """The state as a literal: with a bound parameter no database dares to use a partial index."""
-    literals = [literal_column(f"'{state.value}'") for state in states]
+    literals: list[ColumnElement[str]] = [literal_column(f"'{state.value}'", String) for state in states]
     return jobs.c.state == literals[0] if len(literals) == 1 else jobs.c.state.in_(literals)
 
 

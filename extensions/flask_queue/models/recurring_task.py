@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
 
 from .base import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, metadata, name_type
 
@@ -10,7 +10,7 @@ recurring_tasks = Table(
     "queue_recurring_tasks",
     metadata,
     Column("id", Identifier, primary_key=True, autoincrement=True),
-    Column("key", name_type(), nullable=False, unique=True),
+    Column("key", name_type(), nullable=False),
     Column("job_name", name_type(), nullable=False),
     Column("arguments", LongText, nullable=False),
     Column("schedule", String(255), nullable=False),
@@ -27,5 +27,6 @@ recurring_tasks = Table(
     # A task never fires for an instant before it was added, or before its schedule was last changed.
     Column("effective_at", UTCDateTime, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
+    UniqueConstraint("key", name="uq_queue_recurring_tasks_key"),
     **MYSQL_OPTIONS,
 )

@@ -1,0 +1,177 @@
+"""One application's queue: its database, its registered jobs, and the way of a job into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from ..config import Settings
+from ..database import Database, is_missing_table, notify
+from ..errors import EnqueueError, MissingTables
+from ..events import Events
+from ..jobs import arguments
+from ..jobs.definition import Definitions, JobCall
+from ..operations.enqueue import NewJob, enqueue, enqueue_many, is_single
+from ..wakeup import Announcer
+from .handle import JobHandle
+from .references import MappedReferences
+from .transactions import on_commit
+
+T = TypeVar("T")
+
+
+class Interceptor(Protocol):
+    """Takes a job before it reaches the database, as tests want it; true when it did."""
+
+    def __call__(self, client: Client, handle: JobHandle, job: NewJob) -> bool: ...
+
+
+@dataclass(eq=False)
+class Client:
+    """What belongs together for one application.
+
+    :param session: gives `db.session` of the application, for `after_commit`, `transactional` and mapped arguments.
+    :param single_database: the queue's tables stand in the application's primary database.
+    """
+
+    database: Database
+    settings: Settings
+    definitions: Definitions
+    events: Events
+    session: Callable[[], Session]
+    references: MappedReferences
+    single_database: bool
+    interceptor: Interceptor | None = None
+    announcer: Announcer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.announcer = Announcer(self.database)
+
+    # --- enqueuing --------------------------------------------------------------------------------
+
+    def publish(self, handle: JobHandle) -> JobHandle:
+        """Enqueue a prepared call as its options say."""
+        job = self.new_job(handle.call)
+        options = handle.call.options
+        handle.bind(self)
+        if self.interceptor is not None and self.interceptor(self, handle, job):
+            return handle
+        if options.transactional:
+            self._insert_in_session(handle, job)
+        elif self._waits_for_commit(options.after_commit):
+            on_commit(self.session(), lambda: self._insert(handle, job))
+        else:
+            self._insert(handle, job)
+        return handle
+
+    def _waits_for_commit(self, after_commit: bool | None) -> bool:
+        wanted = self.settings.after_commit if after_commit is None else after_commit
+        return wanted and self.session().in_transaction()
+
+    def new_job(self, call: JobCall) -> NewJob:
+        """`call` as it will be written.
+
+        :raises ArgumentError: when an argument cannot travel.
+        :raises ConcurrencyKeyError: when the key function raises.
+        """
+        definition, options = call.definition, call.options
+        concurrency = definition.rules.concurrency
+        return NewJob(
+            options.queue,
+            definition.name,
+            arguments.encode(call.args, call.kwargs, references=self.references),
+            options.priority,
+            options.wait,
+            options.at,
+            concurrency.limit(
+                definition.name,
+                call.args,
+                call.kwargs,
+                default_duration=self.settings.concurrency_duration,
+                reference=self.references.refer,
+            )
+            if concurrency is not None
+            else None,
+        )
+
+    def _insert(self, handle: JobHandle, job: NewJob) -> None:
+        if is_single(job):
+            handle.stored(self._enqueuing(lambda: self.database.retrying(lambda: self._insert_alone(job))))
+        else:
+            handle.stored(
+                self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_and_notify(connection, job)))
+            )
+        self.announcer.announce()
+        self.events.emit("enqueue", job_id=handle.id, name=job.name, queue=job.queue_name)
+
+    def _insert_alone(self, job: NewJob) -> int | None:
+        with self.database.connect() as connection:
+            return enqueue_and_notify(connection, job)
+
+    def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
+        if not self.single_database:
+            raise EnqueueError(
+                "transactional=True needs the queue's tables in the primary database (QUEUE_BIND_KEY = None); "
+                "with two databases use after_commit=True."
+            )
+        session = self.session()
+        handle.stored(self._enqueuing(lambda: enqueue_and_notify(session.connection(), job)))
+        on_commit(session, self.announcer.announce)
+
+    def enqueue_all(self, handles: Iterable[JobHandle]) -> int:
+        """Enqueue many prepared calls in one transaction, all or none.
+
+        :return: how many were enqueued; those that a concurrency rule discarded are not counted.
+        """
+        fresh = [handle for handle in handles if not handle.enqueued]
+        many = [self.new_job(handle.call) for handle in fresh]
+        if not many:
+            return 0
+        if self.interceptor is not None:
+            for handle, job in zip(fresh, many, strict=True):
+                self.interceptor(self, handle.bind(self), job)
+            return sum(handle.enqueued for handle in fresh)
+        ids = self._enqueuing(lambda: self.database.transact(lambda connection: _enqueue_many_and_notify(connection, many)))
+        for handle, job_id in zip(fresh, ids, strict=True):
+            handle.bind(self).stored(job_id)
+        self.announcer.announce()
+        self.events.emit("enqueue_all", job_ids=ids, size=sum(job_id is not None for job_id in ids))
+        return sum(job_id is not None for job_id in ids)
+
+    def _enqueuing(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except (DBAPIError, PoolTimeoutError) as error:
+            advice = f" {MissingTables.__doc__}" if is_missing_table(error) else ""
+            original = getattr(error, "orig", None) or error
+            raise EnqueueError(f"{type(error).__name__}: {original}{advice}") from error
+        except SQLAlchemyError as error:
+            raise EnqueueError(f"{type(error).__name__}: {error}") from error
+
+    # --- acting -----------------------------------------------------------------------------------
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in one transaction, and tell the workers that something may have become ready."""
+        result = self.database.transact(work)
+        self.announcer.announce()
+        return result
+
+
+def enqueue_and_notify(connection: Connection, job: NewJob) -> int | None:
+    """Write a job, and tell the workers of other hosts in the same transaction."""
+    job_id = enqueue(connection, job)
+    if job.wait is None and job.at is None:
+        notify(connection)
+    return job_id
+
+
+def _enqueue_many_and_notify(connection: Connection, many: list[NewJob]) -> list[int | None]:
+    ids = enqueue_many(connection, many)
+    notify(connection)
+    return ids

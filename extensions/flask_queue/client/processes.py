@@ -1,0 +1,54 @@
+"""`queue.processes`: who is registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..operations.enqueue import database_time
+from ..operations.registration import registered
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """A registered process. `kind` is Supervisor, Worker, Dispatcher or Scheduler."""
+
+    id: int
+    kind: str
+    name: str
+    pid: int
+    hostname: str
+    supervisor_id: int | None
+    started_at: datetime
+    last_heartbeat_at: datetime
+    metadata: dict[str, Any]
+    #: It has not been heard of for longer than `QUEUE_ALIVE_THRESHOLD`.
+    stale: bool
+
+
+def list_processes(client: Client) -> list[ProcessRecord]:
+    """All registered processes, the oldest first."""
+    with client.database.connect() as connection:
+        rows = registered(connection)
+        moment = database_time(connection)
+    threshold = client.settings.alive_threshold
+    return [_record(row, (moment - row.last_heartbeat_at).total_seconds() > threshold) for row in rows]
+
+
+def _record(row: Any, stale: bool) -> ProcessRecord:
+    return ProcessRecord(
+        row.id,
+        row.kind,
+        row.name,
+        row.pid,
+        row.hostname,
+        row.supervisor_id,
+        row.started_at,
+        row.last_heartbeat_at,
+        row.metadata,
+        stale,
+    )

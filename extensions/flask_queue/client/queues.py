@@ -1,0 +1,112 @@
+"""`queue.queues`: pausing, sizes, latencies and clearing, by a queue's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..database import AnyRow
+from ..jobs.definition import queue_name
+from ..operations import queues as operations
+from ..operations.selectors import paused_names, ready_names
+from .relation import Jobs
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+@dataclass(frozen=True)
+class QueueOverview:
+    """A queue as a list of queues shows it. `latency` is in seconds."""
+
+    name: str
+    size: int
+    latency: float
+    paused: bool
+
+
+class QueueHandle:
+    """One queue. It need not have any job."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = queue_name(name)
+
+    def __repr__(self) -> str:
+        return f"<QueueHandle {self.name}>"
+
+    @property
+    def size(self) -> int:
+        """How many of its jobs are ready."""
+        with self._client.database.connect() as connection:
+            return operations.size(connection, self.name)
+
+    @property
+    def latency(self) -> float:
+        """For how many seconds the longest waiting of its ready jobs has been due; 0 when there is none."""
+        with self._client.database.connect() as connection:
+            return operations.latency(connection, self.name)
+
+    @property
+    def paused(self) -> bool:
+        """Whether workers keep away from it."""
+        with self._client.database.connect() as connection:
+            return operations.is_paused(connection, self.name)
+
+    def pause(self) -> None:
+        """Keep workers away from it; what runs already goes on. Pausing twice is pausing once."""
+        self._client.database.transact(lambda connection: operations.pause(connection, self.name))
+        self._client.events.emit("pause", queue=self.name)
+
+    def resume(self) -> None:
+        """Let workers at it again."""
+        self._client.transact(lambda connection: operations.resume(connection, self.name))
+        self._client.events.emit("resume", queue=self.name)
+
+    def clear(self) -> int:
+        """Delete its ready jobs. A job that a worker is claiming survives.
+
+        :return: how many were deleted.
+        """
+        return Jobs(self._client).ready.where(queue=self.name).discard_all()
+
+
+class Queues:
+    """All queues that are known: with ready jobs, paused, or named by a registered job."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __getitem__(self, name: str) -> QueueHandle:
+        return QueueHandle(self._client, name)
+
+    def __iter__(self) -> Iterator[QueueHandle]:
+        return (self[name] for name in self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def names(self) -> list[str]:
+        """Their names, sorted."""
+        with self._client.database.connect() as connection:
+            found = {*ready_names(connection), *paused_names(connection)}
+        return sorted(found | self._declared())
+
+    def overview(self) -> list[QueueOverview]:
+        """All of them with their figures, in two statements however many they are."""
+        with self._client.database.connect() as connection:
+            rows = {row[0]: row for row in operations.overview(connection)}
+            paused = paused_names(connection)
+        names = sorted(rows.keys() | paused | self._declared())
+        return [self._line(name, rows.get(name), name in paused) for name in names]
+
+    @staticmethod
+    def _line(name: str, row: AnyRow | None, paused: bool) -> QueueOverview:
+        if row is None:
+            return QueueOverview(name, 0, 0.0, paused)
+        _, size, oldest, moment = row
+        return QueueOverview(name, size, operations.age(oldest, moment), paused)
+
+    def _declared(self) -> set[str]:
+        return {definition.queue for definition in self._client.definitions.values()}

@@ -1,0 +1,445 @@
+"""`FlaskQueue`: what an application creates and calls. Wiring only; the work is done below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+from weakref import WeakKeyDictionary
+
+from flask import Flask, current_app, got_request_exception
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData
+from sqlalchemy.orm import Mapper, Session
+
+from . import config, models
+from .cli import make_cli
+from .client import Client, JobHandle, Jobs, ProcessRecord, Queues, RecurringTaskHandle, RecurringTasks, list_processes
+from .client.clearing import clear_finished
+from .client.health import Note, problems
+from .client.references import MappedReferences
+from .config import Configuration, Settings
+from .dashboard import create_blueprint
+from .database import Database, forget_connections, set_pragmas
+from .errors import (
+    AlreadyInitialized,
+    ConfigurationError,
+    MissingTables,
+    NoApplication,
+    NotInitialized,
+)
+from .events import Events, HookPoint, Hooks
+from .jobs.arguments import describe
+from .jobs.concurrency import Concurrency
+from .jobs.definition import (
+    DEFAULT_PRIORITY,
+    DEFAULT_QUEUE,
+    CallOptions,
+    Definitions,
+    JobCall,
+    JobDefinition,
+    JobRules,
+    as_tuple,
+    priority_number,
+    queue_name,
+)
+from .jobs.retries import Retry
+from .jobs.schedules import Schedule
+from .log import LogSubscriber
+from .processes.drain import drain
+from .processes.runtime import Runtime
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The job that every queue has: `flask_queue.clear_finished_jobs` in config/recurring.yml.
+CLEAR_FINISHED_JOBS = "flask_queue.clear_finished_jobs"
+
+
+@dataclass(eq=False)
+class _State:
+    """What belongs to one application."""
+
+    client: Client
+    db: SQLAlchemy
+    health_checks: dict[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
+
+
+class FlaskQueue:
+    """Background jobs in the application's own SQL database.
+
+    Jobs and hooks are registered on the extension; everything else belongs to the application of the current context.
+    """
+
+    def __init__(self, app: Flask | None = None, db: SQLAlchemy | None = None) -> None:
+        #: The registered jobs by name.
+        self.definitions = Definitions()
+        #: Named events of the machinery; see `docs/operations.md`.
+        self.events = Events()
+        self.hooks = Hooks()
+        self._states: WeakKeyDictionary[Flask, _State] = WeakKeyDictionary()
+        self.job(name=CLEAR_FINISHED_JOBS)(self._clear_finished_jobs)
+        self.events.subscribe(LogSubscriber())
+        if app is not None:
+            if db is None:
+                raise ConfigurationError("FlaskQueue(app): pass the Flask-SQLAlchemy extension too: FlaskQueue(app, db).")
+            self.init_app(app, db)
+
+    def init_app(self, app: Flask, db: SQLAlchemy) -> None:
+        """Give `app` this queue: the tables, the `flask queue` commands, and the dashboard at `QUEUE_URL_PREFIX`.
+
+        :param db: the application's Flask-SQLAlchemy extension, with `db.init_app(app)` called already.
+        :raises ConfigurationError: naming every `QUEUE_…` setting that is wrong.
+        :raises AlreadyInitialized: when the application has a queue.
+        """
+        if "queue" in app.extensions:
+            raise AlreadyInitialized
+        if "sqlalchemy" not in app.extensions:
+            raise ConfigurationError("Call db.init_app(app) before queue.init_app(app, db).")
+        settings = Settings.from_mapping(app.config, root=Path(app.root_path), testing=app.testing, debug=app.debug)
+        _check_bind(app, settings)
+        with app.app_context():
+            engine = db.engines[settings.bind_key]
+        set_pragmas(engine)
+        models.register(_metadata(db, settings.bind_key))
+        self._states[app] = _State(self._client(Database(engine), settings, db), db)
+        app.extensions["queue"] = self
+        app.cli.add_command(make_cli())
+        app.register_blueprint(create_blueprint(settings.url_prefix))
+
+    def _client(self, database: Database, settings: Settings, db: SQLAlchemy) -> Client:
+        def session() -> Session:
+            return db.session()
+
+        def mappers() -> Iterable[Mapper[Any]]:
+            registry: Any = db.Model.registry  # type: ignore[attr-defined]
+            return registry.mappers  # type: ignore[no-any-return]
+
+        return Client(
+            database=database,
+            settings=settings,
+            definitions=self.definitions,
+            events=self.events,
+            session=session,
+            references=MappedReferences(session, mappers),
+            single_database=settings.bind_key is None,
+        )
+
+    # --- defining jobs ----------------------------------------------------------------------------
+
+    @overload
+    def job(self, function: Callable[P, R], /) -> JobDefinition[P, R]: ...
+
+    @overload
+    def job(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = DEFAULT_PRIORITY,
+        retry: Retry | Sequence[Retry] = (),
+        discard_on: type[BaseException] | Sequence[type[BaseException]] = (),
+        concurrency: Concurrency | None = None,
+        timeout: float | timedelta | None = None,
+        on_crash: Literal["fail", "retry", "discard"] = "fail",
+        after_commit: bool | None = None,
+        transactional: bool = False,
+    ) -> Callable[[Callable[P, R]], JobDefinition[P, R]]: ...
+
+    def job(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = DEFAULT_PRIORITY,
+        retry: Retry | Sequence[Retry] = (),
+        discard_on: type[BaseException] | Sequence[type[BaseException]] = (),
+        concurrency: Concurrency | None = None,
+        timeout: float | timedelta | None = None,
+        on_crash: Literal["fail", "retry", "discard"] = "fail",
+        after_commit: bool | None = None,
+        transactional: bool = False,
+    ) -> Any:
+        """Make a function a job: `@queue.job`, or `@queue.job(queue="mailers", …)`. It can still be called as before.
+
+        :param name: how the job is called in the database; by default module and qualified name. Keep it when you rename.
+        :param queue: the queue that its jobs go to.
+        :param priority: smaller runs first; a 32-bit integer.
+        :param retry: which errors lead to another attempt, how often and when; of several rules the first that matches wins.
+        :param discard_on: errors that end the job without a failure.
+        :param concurrency: how many jobs with the same key run at once.
+        :param timeout: seconds, or a timedelta, after which a run is interrupted and failed with `JobTimeoutError`.
+        :param on_crash: what becomes of the job when its process dies: "fail" it, "retry" it (no more than three times), or
+            "discard" it.
+        :param after_commit: enqueue when the current transaction of `db.session` commits; by default `QUEUE_AFTER_COMMIT`.
+        :param transactional: insert through `db.session`'s own connection; needs `QUEUE_BIND_KEY = None`.
+        :raises ConfigurationError: for an option that no job can have, or a name that is taken.
+        """
+        rules = JobRules(
+            retry=as_tuple(retry),
+            discard_on=as_tuple(discard_on),
+            concurrency=concurrency,
+            timeout=timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
+            on_crash=on_crash,
+        )
+        options = CallOptions(
+            queue_name(queue), priority_number(priority), after_commit=after_commit, transactional=transactional
+        )
+
+        def define(function: Callable[P, R]) -> JobDefinition[P, R]:
+            definition = JobDefinition(function, self, name=name, options=options, rules=rules)
+            self.definitions.add(definition)
+            return definition
+
+        return define if function is None else define(function)
+
+    def find_definition(self, name: str) -> JobDefinition[Any, Any] | None:
+        """The job of a registered name or an import path."""
+        return self.definitions.find(name)
+
+    def prepare(self, call: JobCall) -> JobHandle:
+        """The handle of a call that is not enqueued yet."""
+        return JobHandle(call)
+
+    def publish(self, handle: JobHandle) -> JobHandle:
+        """Enqueue a prepared call."""
+        return self.client.publish(handle)
+
+    def enqueue_all(self, handles: Iterable[JobHandle]) -> int:
+        """Enqueue calls made with `build`, in one transaction, all or none.
+
+        :return: how many were enqueued; each handle has its id afterwards, or None where a concurrency rule discarded it.
+        """
+        return self.client.enqueue_all(handles)
+
+    # --- the queue of the current application -----------------------------------------------------
+
+    @property
+    def _state(self) -> _State:
+        try:
+            app = current_app._get_current_object()  # type: ignore[attr-defined]
+        except RuntimeError:
+            raise NoApplication from None
+        try:
+            return self._states[app]
+        except KeyError:
+            raise NotInitialized from None
+
+    @property
+    def client(self) -> Client:
+        """Everything that belongs to the current application's queue."""
+        return self._state.client
+
+    @property
+    def settings(self) -> Settings:
+        """The `QUEUE_…` settings."""
+        return self.client.settings
+
+    @property
+    def database(self) -> Database:
+        """The queue's database."""
+        return self.client.database
+
+    @property
+    def jobs(self) -> Jobs:
+        """Jobs by state, and by id."""
+        return Jobs(self.client)
+
+    @property
+    def queues(self) -> Queues:
+        """Queues by name."""
+        return Queues(self.client)
+
+    @property
+    def processes(self) -> list[ProcessRecord]:
+        """The registered processes."""
+        return list_processes(self.client)
+
+    @property
+    def recurring_tasks(self) -> RecurringTasks:
+        """Recurring tasks by key."""
+        return RecurringTasks(self.client)
+
+    def schedule_recurring_task(
+        self,
+        key: str,
+        *,
+        job: str | JobDefinition[Any, Any],
+        schedule: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        description: str | None = None,
+        time_zone: str | None = None,
+        catch_up: timedelta | float = 0,
+    ) -> RecurringTaskHandle:
+        """Add a recurring task at run time. Schedulers with `dynamic_tasks_enabled` pick it up within their polling interval.
+
+        :param key: names the task.
+        :param job: a registered job, or its name.
+        :param schedule: cron, or a phrase such as "every 10 minutes" or "every day at 9am Europe/Berlin".
+        :param catch_up: ticks missed during an outage are made up for when they are no older; 0 skips them.
+        :raises RecurringTaskExists: when the key is taken.
+        :raises InvalidScheduleError: when the schedule is not understood.
+        """
+        return self.recurring_tasks.schedule(
+            key,
+            job=job,
+            schedule=schedule,
+            args=args,
+            kwargs=kwargs,
+            queue=queue,
+            priority=priority,
+            description=description,
+            time_zone=time_zone,
+            catch_up=catch_up,
+        )
+
+    def unschedule_recurring_task(self, key: str) -> None:
+        """Remove a task that was added at run time.
+
+        :raises RecurringTaskNotFound: when there is none, or it comes from the configuration.
+        """
+        self.recurring_tasks.unschedule(key)
+
+    def clear_finished(
+        self, older_than: float | None = None, *, name: str | None = None, batch_size: int = 500, pause: float = 0.0
+    ) -> int:
+        """Delete jobs that finished at least `older_than` seconds ago (default `QUEUE_CLEAR_FINISHED_JOBS_AFTER`).
+
+        :param name: jobs of this name only.
+        :param batch_size: rows of one transaction.
+        :param pause: seconds between two transactions.
+        :return: how many were deleted.
+        """
+        return clear_finished(self.client, older_than, name=name, batch_size=batch_size, pause=pause)
+
+    def _clear_finished_jobs(self) -> None:
+        """Delete what finished longer ago than `QUEUE_CLEAR_FINISHED_JOBS_AFTER`; meant for config/recurring.yml."""
+        self.clear_finished(pause=0.3)
+
+    def describe_arguments(self, text: str) -> str:
+        """A job's stored arguments for people to read, with what `QUEUE_FILTER_ARGUMENTS` names hidden."""
+        return describe(text, self.settings.filter_arguments)
+
+    def work(self, *, limit: int | None = None, queues: Sequence[str] = ("*",)) -> int:
+        """Run what is due until nothing is left, in this process; what `flask queue work` does.
+
+        :return: how many jobs were run.
+        """
+        return drain(self.runtime(), limit=limit, queues=queues)
+
+    # --- configuration and health -----------------------------------------------------------------
+
+    def configuration(
+        self,
+        *,
+        only: Literal["work", "dispatch", "schedule"] | None = None,
+        config_file: str | Path | None = None,
+        recurring_file: str | Path | None = None,
+        skip_recurring: bool | None = None,
+    ) -> Configuration:
+        """What to run, from `config/queue.yml` and `config/recurring.yml`. Needs no database; look at its `problems`."""
+        return config.load(
+            self.settings,
+            known_job=lambda name: self.find_definition(name) is not None,
+            check_schedule=Schedule.parse,
+            only=only,
+            config_file=config_file,
+            recurring_file=recurring_file,
+            skip_recurring=skip_recurring,
+            pool_size=_pool_size(self.database),
+        )
+
+    def check_tables(self) -> None:
+        """
+        :raises MissingTables: when the queue's tables are not there.
+        """
+        if not self.database.has_tables([table.name for table in models.metadata.sorted_tables]):
+            raise MissingTables
+
+    def health(self) -> list[str]:
+        """What is wrong with the queue, in sentences; nothing when it is healthy."""
+        return problems(self.client, self._state.health_checks)
+
+    def health_check(self, name: str, check: Callable[[], Iterable[str]]) -> None:
+        """Have `check`, called in an application's context, add its problems to `health`. For applications that exist now."""
+        for state in self._states.values():
+            state.health_checks[name] = check
+
+    def overview_note(self, label: str, note: Callable[[], Iterable[tuple[str, str, bool]]], url: str | None = None) -> None:
+        """Show something of another extension on the dashboard's overview: `note` gives (label, value, whether it is fine)."""
+        for state in self._states.values():
+            state.notes[label] = Note(label, note, url)
+
+    def overview_notes(self) -> list[Note]:
+        """What other extensions show on the overview."""
+        return list(self._state.notes.values())
+
+    # --- processes --------------------------------------------------------------------------------
+
+    def runtime(self) -> Runtime:
+        """What the processes of the current application's queue are handed."""
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        state = self._state
+
+        def report(error: BaseException) -> None:
+            if isinstance(error, Exception):
+                got_request_exception.send(app, exception=error)
+
+        def forget() -> None:
+            with app.app_context():
+                forget_connections(list(state.db.engines.values()))
+            state.client.database.forget_connections()
+
+        context: Callable[[], AbstractContextManager[Any]] = app.app_context
+        return Runtime(state.client, self.hooks, context, report, forget)
+
+    def on_thread_error(self, handler: F) -> F:
+        """Call `handler(exception)` for every error of the machinery; never for one of a job. A decorator."""
+        self.hooks.error_handlers.append(handler)
+        return handler
+
+    on_start = HookPoint("start")
+    on_stop = HookPoint("stop")
+    on_exit = HookPoint("exit")
+    on_worker_start = HookPoint("worker_start")
+    on_worker_stop = HookPoint("worker_stop")
+    on_worker_exit = HookPoint("worker_exit")
+    on_dispatcher_start = HookPoint("dispatcher_start")
+    on_dispatcher_stop = HookPoint("dispatcher_stop")
+    on_dispatcher_exit = HookPoint("dispatcher_exit")
+    on_scheduler_start = HookPoint("scheduler_start")
+    on_scheduler_stop = HookPoint("scheduler_stop")
+    on_scheduler_exit = HookPoint("scheduler_exit")
+
+
+def _check_bind(app: Flask, settings: Settings) -> None:
+    binds = app.config.get("SQLALCHEMY_BINDS") or {}
+    if settings.bind_key is None or settings.bind_key in binds:
+        return
+    known = ", ".join(sorted(map(repr, binds))) or "none"
+    raise ConfigurationError(
+        f"QUEUE_BIND_KEY = {settings.bind_key!r} names no database: SQLALCHEMY_BINDS has {known}. Add "
+        f'SQLALCHEMY_BINDS["{settings.bind_key}"] = "sqlite:///queue.sqlite3", or set QUEUE_BIND_KEY = None to keep the queue '
+        "in the primary database."
+    )
+
+
+def _metadata(db: SQLAlchemy, bind_key: str | None) -> MetaData:
+    return db.metadatas.setdefault(bind_key, MetaData(info={"bind_key": bind_key}))
+
+
+def _pool_size(database: Database) -> int | None:
+    pool: Any = database.bind_engine.pool
+    size = getattr(pool, "size", None)
+    return size() + max(0, getattr(pool, "_max_overflow", 0)) if callable(size) else None

@@ -1,0 +1,112 @@
+"""Concurrency limits as a user declares them, and the key that a call of a job falls under."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+from ..errors import ConcurrencyKeyError, ConfigurationError
+
+#: Longest key that is stored as it stands, in characters. Longer ones are stored as a digest.
+KEY_LENGTH = 180
+_DIGEST_MARK = "#sha256:"
+
+
+class DescribeReference(Protocol):
+    """Names an instance of a mapped class: its class and its key, or None for any other value."""
+
+    def __call__(self, value: object, /) -> tuple[str, Sequence[object]] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The rule that one call of a limited job falls under: at most `to` jobs at once share `key`."""
+
+    key: str
+    to: int
+    duration: float
+    on_conflict: Literal["block", "discard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concurrency:
+    """At most `to` jobs with the same key run, or stand ready to run, at once, on all machines together.
+
+    :param key: called with the arguments of the job; what it returns names the limit that this call shares with others. `None`
+        means that this call is not limited. Without a key function all calls of the job share one limit.
+    :param to: how many slots a key has; at least 1.
+    :param duration: after so long (timedelta or seconds) a slot is given to the next job although its holder has not ended; it
+        guards against holders that hang. Default: `QUEUE_CONCURRENCY_DURATION`.
+    :param group: jobs with the same group share their keys; by default the job's name, so that each job has keys of its own.
+    :param on_conflict: what becomes of a job whose key has no free slot: "block" lets it wait its turn, "discard" forgets it.
+    :raises ConfigurationError: for a value outside these.
+    """
+
+    key: Callable[..., object] | None = None
+    to: int = 1
+    duration: timedelta | float | None = None
+    group: str | None = None
+    on_conflict: Literal["block", "discard"] = "block"
+
+    def __post_init__(self) -> None:
+        if self.key is not None and not callable(self.key):
+            raise ConfigurationError(f"Concurrency(key={self.key!r}): the key is a function of the job's arguments.")
+        if isinstance(self.to, bool) or not isinstance(self.to, int) or self.to < 1:
+            raise ConfigurationError(f"Concurrency(to={self.to!r}): the number of slots is a whole number, at least 1.")
+        if self.on_conflict not in ("block", "discard"):
+            raise ConfigurationError(f'Concurrency(on_conflict={self.on_conflict!r}): allowed are "block" and "discard".')
+        if self.duration is not None and not self._seconds(0) > 0:
+            raise ConfigurationError(f"Concurrency(duration={self.duration!r}): a timedelta or seconds, more than 0.")
+
+    def _seconds(self, default: float) -> float:
+        if self.duration is None:
+            return default
+        return self.duration.total_seconds() if isinstance(self.duration, timedelta) else float(self.duration)
+
+    def limit(
+        self,
+        job_name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        default_duration: float,
+        reference: DescribeReference,
+    ) -> Limit | None:
+        """The limit that a call falls under, or None when its key is None.
+
+        :raises ConcurrencyKeyError: when the key function raises.
+        """
+        try:
+            value = self.key(*args, **kwargs) if self.key else ""
+        except Exception as error:
+            raise ConcurrencyKeyError(
+                f"The concurrency key function of job {job_name!r} raised {type(error).__name__}: {error}; nothing was enqueued."
+            ) from error
+        if value is None:
+            return None
+        key = storable_key(f"{self.group or job_name}/{_text(value, reference)}" if self.key else self.group or job_name)
+        return Limit(key, self.to, self._seconds(default_duration), self.on_conflict)
+
+
+def _text(value: object, reference: DescribeReference) -> str:
+    """A key value as text: models by class and id, tuples so that ("a/b",) and ("a", "b") differ, the rest as str."""
+    if isinstance(value, tuple | list):
+        return "/".join(_text(part, reference).replace("\\", "\\\\").replace("/", "\\/") for part in value)
+    named = reference(value)
+    if named is None:
+        return str(value)
+    name, key = named
+    return "/".join([name.rpartition(":")[2].rpartition(".")[2], *map(str, key)])
+
+
+def storable_key(key: str) -> str:
+    """`key` as it is stored. What a database might shorten, trim, refuse or take for another is stored as a digest."""
+    plain = len(key) <= KEY_LENGTH and key.isprintable() and key == key.strip() and _DIGEST_MARK not in key
+    if plain:
+        return key
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    start = "".join(character if character.isprintable() else "?" for character in key[:100].strip())
+    return f"{start}{_DIGEST_MARK}{digest}"

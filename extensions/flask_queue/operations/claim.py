@@ -1,0 +1,137 @@
+"""Move ready jobs to a worker. Two workers never receive the same job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select
+
+from ..database import Move, is_one_of, now
+from ..models.job import is_ready, jobs
+from ..models.pause import pauses
+from ..models.process import processes
+from .selectors import Selector
+
+#: How far down the line a worker looks for jobs of one kind when the other kind has no room, in rows.
+WINDOW = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker holds: a job, as long as `process_id` owns it."""
+
+    job_id: int
+    process_id: int
+    name: str
+    queue_name: str
+    arguments: str
+    priority: int
+    attempts: int
+    crashes: int
+    concurrency_key: str | None
+    concurrency_limit: int | None
+    concurrency_duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Only jobs with these names, or all but these."""
+
+    names: tuple[str, ...]
+    only: bool
+
+
+_COLUMNS = (
+    jobs.c.id,
+    jobs.c.name,
+    jobs.c.queue_name,
+    jobs.c.arguments,
+    jobs.c.priority,
+    jobs.c.attempts,
+    jobs.c.crashes,
+    jobs.c.concurrency_key,
+    jobs.c.concurrency_limit,
+    jobs.c.concurrency_duration,
+)
+_IS_REGISTERED = exists(literal_column("1")).where(processes.c.id == bindparam("process_id")).correlate(None)
+_IN_QUEUE = jobs.c.queue_name == bindparam("queue_name")
+_NOT_PAUSED = jobs.c.queue_name.not_in(select(pauses.c.queue_name))
+_VALUES = {"state": literal_column("'claimed'"), "process_id": bindparam("process_id"), "claimed_at": now()}
+
+
+def _line(*where: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(jobs.c.id)
+        .where(is_ready, *where, _NOT_PAUSED, _IS_REGISTERED)
+        .order_by(jobs.c.priority, jobs.c.id)
+        .limit(bindparam("limit"))
+    )
+
+
+def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Select[Any]:
+    """The first jobs of one kind in the line, looking no further than a window of it."""
+    head = select(jobs.c.id).where(is_ready, *where).order_by(jobs.c.priority, jobs.c.id).limit(WINDOW).subquery("head")
+    return _line(jobs.c.id.in_(select(head.c.id)), kind, *where)
+
+
+_ONLY = is_one_of(jobs.c.name, "names")
+_EXCEPT = ~is_one_of(jobs.c.name, "names")
+#: By (one queue rather than all, kind of jobs wanted).
+_MOVES = {
+    (False, None): Move(jobs, _line(), _VALUES, _COLUMNS),
+    (True, None): Move(jobs, _line(_IN_QUEUE), _VALUES, _COLUMNS),
+    (False, True): Move(jobs, _window(_ONLY), _VALUES, _COLUMNS),
+    (True, True): Move(jobs, _window(_ONLY, _IN_QUEUE), _VALUES, _COLUMNS),
+    (False, False): Move(jobs, _window(_EXCEPT), _VALUES, _COLUMNS),
+    (True, False): Move(jobs, _window(_EXCEPT, _IN_QUEUE), _VALUES, _COLUMNS),
+}
+_ANY_READY: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).limit(1)
+_ANY_READY_IN: Select[Any] = select(literal_column("1")).where(is_ready, _IN_QUEUE, _NOT_PAUSED).limit(1)
+
+
+def claim(
+    connection: Connection, selector: Selector, *, limit: int, process_id: int, kinds: Kinds | None = None
+) -> list[Claim]:
+    """Claim up to `limit` ready jobs for a registered process, in the order in which they are to run.
+
+    Queues come in the order of `selector`; within one, and among all with "*", the smaller priority number first, then the
+    older job. A process whose registration is gone gets nothing.
+    """
+    if limit < 1:
+        return []
+    if selector.takes_all:
+        return _claim_from(connection, None, limit, process_id, kinds)
+    claims: list[Claim] = []
+    for name in selector.names(connection):
+        claims += _claim_from(connection, name, limit - len(claims), process_id, kinds)
+        if len(claims) >= limit:
+            break
+    return claims
+
+
+def _claim_from(
+    connection: Connection, queue_name: str | None, limit: int, process_id: int, kinds: Kinds | None
+) -> list[Claim]:
+    move = _MOVES[queue_name is not None, kinds.only if kinds else None]
+    parameters: dict[str, Any] = {"limit": limit, "process_id": process_id}
+    if queue_name is not None:
+        parameters["queue_name"] = queue_name
+    if kinds is not None:
+        parameters["names"] = list(kinds.names)
+    rows = sorted(move(connection, parameters), key=lambda row: (row.priority, row.id))
+    return [_claim(row, process_id) for row in rows]
+
+
+def _claim(row: Any, process_id: int) -> Claim:
+    job_id, *rest = row
+    return Claim(job_id, process_id, *rest)
+
+
+def anything_ready(connection: Connection, selector: Selector) -> bool:
+    """Whether a claim could find something: a look that locks nothing, for a worker that polls."""
+    if selector.takes_all:
+        return connection.execute(_ANY_READY).scalar() is not None
+    return any(
+        connection.execute(_ANY_READY_IN, {"queue_name": name}).scalar() is not None for name in selector.names(connection)
+    )

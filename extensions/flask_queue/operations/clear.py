@@ -1,0 +1,60 @@
+"""What has been kept long enough: finished jobs, runs of recurring tasks, locks of concurrency keys. A batch at a time."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from ..database import is_one_of, now_plus
+from ..models.attempt import attempts
+from ..models.concurrency_key import concurrency_keys
+from ..models.job import is_finished, is_in_line, jobs
+from ..models.recurring_run import recurring_runs
+
+_AGO = now_plus(-bindparam("seconds"))
+_OLD = (
+    select(jobs.c.id)
+    .where(is_finished, jobs.c.finished_at <= _AGO)
+    .order_by(jobs.c.finished_at, jobs.c.id)
+    .limit(bindparam("batch_size"))
+    .with_for_update(skip_locked=True)
+)
+_OLD_RUNS = (
+    select(recurring_runs.c.id)
+    .where(recurring_runs.c.run_at < _AGO)
+    .order_by(recurring_runs.c.run_at)
+    .limit(bindparam("batch_size"))
+    .with_for_update(skip_locked=True)
+)
+_DELETE_ATTEMPTS = delete(attempts).where(is_one_of(attempts.c.job_id, "ids"))
+_DELETE = delete(jobs).where(is_one_of(jobs.c.id, "ids"), is_finished)
+_DELETE_RUNS = delete(recurring_runs).where(is_one_of(recurring_runs.c.id, "ids"))
+_DELETE_KEYS = delete(concurrency_keys).where(
+    concurrency_keys.c.used_at < _AGO, concurrency_keys.c.key.not_in(select(jobs.c.concurrency_key).where(is_in_line))
+)
+
+
+def clear_finished(connection: Connection, *, older_than: float, name: str | None, batch_size: int) -> int:
+    """Delete up to `batch_size` jobs that finished at least `older_than` seconds ago, the oldest first.
+
+    :param name: jobs of this name only.
+    :return: how many were deleted.
+    """
+    statement = _OLD.where(jobs.c.name == name) if name is not None else _OLD
+    ids = connection.execute(statement, {"seconds": older_than, "batch_size": batch_size}).scalars().all()
+    if ids:
+        connection.execute(_DELETE_ATTEMPTS, {"ids": ids})
+        connection.execute(_DELETE, {"ids": ids})
+    return len(ids)
+
+
+def clear_runs(connection: Connection, *, older_than: float, batch_size: int) -> int:
+    """Delete up to `batch_size` runs of recurring tasks that are older than `older_than` seconds."""
+    ids = connection.execute(_OLD_RUNS, {"seconds": older_than, "batch_size": batch_size}).scalars().all()
+    if ids:
+        connection.execute(_DELETE_RUNS, {"ids": ids})
+    return len(ids)
+
+
+def clear_keys(connection: Connection, *, older_than: float) -> int:
+    """Delete lock rows of concurrency keys that nobody has used for `older_than` seconds."""
+    return int(connection.execute(_DELETE_KEYS, {"seconds": older_than}).rowcount)

@@ -1,0 +1,67 @@
+"""Scheduled jobs that are due: into ready or blocked, or gone where their concurrency rule discards them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
+
+from ..database import AnyRow, is_one_of, now, now_plus
+from ..jobs.definition import JobDefinition
+from ..models.job import is_scheduled, jobs
+from .slots import Slots, keys_of, rule_of
+
+# One order on every host, so that dispatchers do not deadlock; rows that another one holds are passed over.
+_DUE = (
+    select(
+        jobs.c.id,
+        jobs.c.name,
+        jobs.c.attempts,
+        jobs.c.crashes,
+        jobs.c.concurrency_key,
+        jobs.c.concurrency_limit,
+        jobs.c.concurrency_duration,
+    )
+    .where(is_scheduled, jobs.c.scheduled_at <= now())
+    .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
+    .limit(bindparam("batch_size"))
+    .with_for_update(skip_locked=True)
+)
+_PICKED = (is_one_of(jobs.c.id, "ids"), is_scheduled)
+_TO_READY = update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=None)
+_TO_READY_LIMITED = (
+    update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
+)
+_TO_BLOCKED = (
+    update(jobs).where(*_PICKED).values(state=literal_column("'blocked'"), expires_at=now_plus(jobs.c.concurrency_duration))
+)
+_TO_NOWHERE = delete(jobs).where(*_PICKED)
+
+
+def dispatch(connection: Connection, definitions: Mapping[str, JobDefinition[Any, Any]], *, batch_size: int) -> int:
+    """Move up to `batch_size` due jobs on.
+
+    :return: how many were picked; less than `batch_size` means that nothing more is due.
+    """
+    rows = connection.execute(_DUE, {"batch_size": batch_size}).all()
+    if rows:
+        admit(connection, rows, definitions)
+    return len(rows)
+
+
+def admit(connection: Connection, rows: Sequence[AnyRow], definitions: Mapping[str, JobDefinition[Any, Any]]) -> None:
+    """Move scheduled jobs, locked by the caller, to where their concurrency rules let them go."""
+    slots = Slots(connection, keys_of(rows))
+    moves: dict[Any, list[int]] = {_TO_READY: [], _TO_READY_LIMITED: [], _TO_BLOCKED: [], _TO_NOWHERE: []}
+    for row in rows:
+        rule = rule_of(row, definitions)
+        if rule is None:
+            moves[_TO_READY].append(row.id)
+        elif slots.take(row.concurrency_key, rule.to):
+            moves[_TO_READY_LIMITED].append(row.id)
+        else:
+            moves[_TO_NOWHERE if rule.discards else _TO_BLOCKED].append(row.id)
+    for statement, ids in moves.items():
+        if ids:
+            connection.execute(statement, {"ids": ids})

@@ -1,0 +1,158 @@
+"""New jobs: into ready, scheduled or blocked. One at a time in one statement, or many with few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Insert, String, bindparam, case, insert, literal_column, select
+
+from ..database import insert_many, now, now_plus
+from ..jobs.concurrency import Limit
+from ..models.job import State, jobs
+from .slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to be written. `wait` (seconds) and `at` exclude each other; neither means now."""
+
+    queue_name: str
+    name: str
+    arguments: str
+    priority: int
+    wait: float | None = None
+    at: datetime | None = None
+    limit: Limit | None = None
+
+
+def _insert(state: Any, scheduled_at: Any, **more: Any) -> Insert:
+    return insert(jobs).values(
+        queue_name=bindparam("queue_name"),
+        name=bindparam("name"),
+        arguments=bindparam("arguments"),
+        priority=bindparam("priority"),
+        state=state,
+        scheduled_at=scheduled_at,
+        created_at=now(),
+        **more,
+    )
+
+
+_LIMIT: dict[str, Any] = {
+    "concurrency_key": bindparam("concurrency_key"),
+    "concurrency_limit": bindparam("concurrency_limit"),
+    "concurrency_duration": bindparam("concurrency_duration"),
+}
+_AT = bindparam("at", type_=jobs.c.scheduled_at.type)
+_READY = literal_column("'ready'", String)
+_SCHEDULED = literal_column("'scheduled'", String)
+
+_INSERT_NOW = _insert(_READY, now())
+_INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")))
+# Whether an instant is past is for the database's clock to say.
+_INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT)
+_INSERT_LIMITED = _insert(bindparam("state"), now(), expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT)
+_INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), **_LIMIT)
+_INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, **_LIMIT)
+_CLOCK = select(now())
+
+
+def is_single(job: NewJob) -> bool:
+    """Whether `enqueue` takes one statement, so that it needs no transaction around it."""
+    return job.limit is None
+
+
+def enqueue(connection: Connection, job: NewJob) -> int | None:
+    """Write `job` as ready, scheduled or blocked.
+
+    :return: the row's id, or None when its concurrency rule discards it.
+    """
+    values: dict[str, Any] = {
+        "queue_name": job.queue_name,
+        "name": job.name,
+        "arguments": job.arguments,
+        "priority": job.priority,
+    }
+    if job.limit is not None:
+        return _enqueue_limited(connection, job, job.limit, values)
+    if job.at is not None:
+        return _run(connection, _INSERT_AT, {**values, "at": job.at})
+    if job.wait is not None and job.wait > 0:
+        return _run(connection, _INSERT_LATER, {**values, "wait": job.wait})
+    return _run(connection, _INSERT_NOW, values)
+
+
+def _enqueue_limited(connection: Connection, job: NewJob, limit: Limit, values: dict[str, Any]) -> int | None:
+    values |= {
+        "concurrency_key": limit.key,
+        "concurrency_limit": limit.to,
+        "concurrency_duration": limit.duration,
+    }
+    # Whether there is a slot is asked when the job is due.
+    if job.wait is not None and job.wait > 0:
+        return _run(connection, _INSERT_LIMITED_LATER, {**values, "wait": job.wait})
+    if job.at is not None and job.at > database_time(connection):
+        return _run(connection, _INSERT_LIMITED_AT, {**values, "at": job.at})
+    free = Slots(connection, {limit.key}).take(limit.key, limit.to)
+    if not free and limit.on_conflict == "discard":
+        return None
+    return _run(connection, _INSERT_LIMITED, {**values, "state": (State.READY if free else State.BLOCKED).value})
+
+
+def _run(connection: Connection, statement: Insert, values: dict[str, Any]) -> int:
+    key = connection.execute(statement, values).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def database_time(connection: Connection) -> datetime:
+    """What the database's clock says now."""
+    moment = connection.execute(_CLOCK).scalar_one()
+    assert isinstance(moment, datetime)
+    return moment
+
+
+def enqueue_many(connection: Connection, many: Sequence[NewJob]) -> list[int | None]:
+    """Write all of `many`, in order, with a number of statements that does not grow with them but for chunks.
+
+    :return: for each job its row's id, or None when its concurrency rule discards it; ids grow in the order of `many`.
+    """
+    moment = database_time(connection)
+    due_limits = [job.limit for job in many if job.limit is not None and _due_at(job, moment) <= moment]
+    slots = Slots(connection, {limit.key for limit in due_limits})
+    rows = [_row(job, moment, slots) for job in many]
+    ids = iter(insert_many(connection, jobs, [row for row in rows if row is not None]))
+    return [None if row is None else next(ids) for row in rows]
+
+
+def _due_at(job: NewJob, moment: datetime) -> datetime:
+    if job.at is not None:
+        return job.at
+    return moment + timedelta(seconds=job.wait) if job.wait is not None and job.wait > 0 else moment
+
+
+def _row(job: NewJob, moment: datetime, slots: Slots) -> dict[str, Any] | None:
+    due_at = _due_at(job, moment)
+    due = due_at <= moment
+    limit = job.limit
+    state = State.READY if due else State.SCHEDULED
+    if limit is not None and due and not slots.take(limit.key, limit.to):
+        if limit.on_conflict == "discard":
+            return None
+        state = State.BLOCKED
+    return {
+        "queue_name": job.queue_name,
+        "name": job.name,
+        "arguments": job.arguments,
+        "priority": job.priority,
+        "state": state.value,
+        "scheduled_at": due_at.astimezone(UTC),
+        "created_at": moment,
+        "concurrency_key": limit.key if limit else None,
+        "concurrency_limit": limit.to if limit else None,
+        "concurrency_duration": limit.duration if limit else None,
+        "expires_at": moment + timedelta(seconds=limit.duration) if limit and due else None,
+    }

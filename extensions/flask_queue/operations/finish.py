@@ -1,0 +1,111 @@
+"""How a claim ends: finished, failed, or back in line for another attempt.
+
+Every ending asks for its owner: a worker that lost its claim changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Update, bindparam, delete, literal_column, update
+
+from ..database import is_one_of, now, now_plus
+from ..jobs.definition import JobDefinition
+from ..models.job import is_claimed, jobs
+from .claim import Claim
+from .failure import Failure, record
+from .slots import Slots, rule_of
+
+_OWNED = (is_claimed, jobs.c.process_id == bindparam("owner_id"))
+_MANY = (is_one_of(jobs.c.id, "ids"), *_OWNED)
+_ONE = (jobs.c.id == bindparam("job_id"), *_OWNED)
+_UNOWNED = {"process_id": None, "expires_at": None}
+_ATTEMPTED = jobs.c.attempts + 1
+
+_FINISH = update(jobs).where(*_MANY).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED)
+_FORGET = delete(jobs).where(*_MANY)
+_FAIL = update(jobs).where(*_ONE).values(state=literal_column("'failed'"), attempts=_ATTEMPTED, **_UNOWNED)
+_LATER = (
+    update(jobs)
+    .where(*_ONE)
+    .values(
+        state=literal_column("'scheduled'"),
+        attempts=_ATTEMPTED,
+        scheduled_at=now_plus(bindparam("wait")),
+        **_UNOWNED,
+    )
+)
+
+
+def _again(state: str, **values: Any) -> Update:
+    values = {"process_id": None, "attempts": _ATTEMPTED, **values}
+    return update(jobs).where(*_ONE).values(state=literal_column(f"'{state}'"), scheduled_at=now(), **values)
+
+
+_AT_ONCE = _again("ready", expires_at=None)
+_AT_ONCE_LIMITED = _again("ready", expires_at=now_plus(jobs.c.concurrency_duration))
+_BLOCKED = _again("blocked", expires_at=now_plus(jobs.c.concurrency_duration))
+
+
+def finish_many(connection: Connection, claims: Sequence[Claim], *, preserve: bool) -> int:
+    """Move jobs of one process from claimed to finished, or delete them where finished jobs are not kept.
+
+    :return: how many this process still owned.
+    """
+    if not claims:
+        return 0
+    statement = _FINISH if preserve else _FORGET
+    result = connection.execute(statement, {"ids": [claim.job_id for claim in claims], "owner_id": claims[0].process_id})
+    return int(result.rowcount)
+
+
+def fail(connection: Connection, claim: Claim, failure: Failure, *, process_name: str | None) -> bool:
+    """Move a claimed job to failed and keep the attempt, if this claim still owns it."""
+    return _end_attempt(connection, _FAIL, claim, failure, process_name)
+
+
+def discard_failed(connection: Connection, claim: Claim, *, preserve: bool) -> bool:
+    """End a job whose error its definition tells to discard: finished, with no failure kept."""
+    return finish_many(connection, [claim], preserve=preserve) == 1
+
+
+def retry_later(connection: Connection, claim: Claim, failure: Failure, wait: float, *, process_name: str | None) -> bool:
+    """Move a claimed job to scheduled, `wait` seconds from now, and keep the attempt. Its slot is free meanwhile."""
+    return _end_attempt(connection, _LATER, claim, failure, process_name, {"wait": wait})
+
+
+def retry_at_once(
+    connection: Connection,
+    claim: Claim,
+    failure: Failure,
+    definitions: Mapping[str, JobDefinition[Any, Any]],
+    *,
+    process_name: str | None,
+) -> bool:
+    """Move a claimed job back to ready and keep the attempt; to blocked when others have taken its key meanwhile."""
+    return _end_attempt(connection, place_in_line(connection, claim, definitions), claim, failure, process_name)
+
+
+def place_in_line(connection: Connection, claim: Claim, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Update:
+    """Where a claimed job goes that is to run again at once. The slot that its own run holds is not in its way."""
+    rule = rule_of(claim, definitions)
+    if rule is None or claim.concurrency_key is None:
+        return _AT_ONCE
+    slots = Slots(connection, {claim.concurrency_key}, except_id=claim.job_id)
+    return _AT_ONCE_LIMITED if slots.take(claim.concurrency_key, rule.to) else _BLOCKED
+
+
+def _end_attempt(
+    connection: Connection,
+    statement: Update,
+    claim: Claim,
+    failure: Failure,
+    process_name: str | None,
+    more: Mapping[str, Any] | None = None,
+) -> bool:
+    moved = connection.execute(statement, {"job_id": claim.job_id, "owner_id": claim.process_id, **(more or {})})
+    if moved.rowcount != 1:
+        return False
+    record(connection, [claim.job_id], failure, process_id=claim.process_id, process_name=process_name)
+    return True

@@ -1,0 +1,130 @@
+"""Jobs whose process died, or gave them back: from claimed to failed, finished or ready."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal_column, select, update
+
+from ..database import AnyRow, is_one_of, now, now_plus
+from ..jobs.definition import JobDefinition
+from ..models.job import is_claimed, jobs
+from ..models.process import processes
+from .failure import Failure, record
+from .slots import keys_of
+
+#: How often a job that is to be retried after a crash may take its process down before it is failed.
+MAX_CRASHES = 3
+
+_COLUMNS = (jobs.c.id, jobs.c.name, jobs.c.crashes, jobs.c.concurrency_key, jobs.c.process_id)
+_HELD = (is_one_of(jobs.c.id, "ids"), is_claimed)
+_RELEASE = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), process_id=None, claimed_at=None)
+_CRASHED = {"process_id": None, "crashes": jobs.c.crashes + 1}
+_FAIL = (
+    update(jobs)
+    .where(*_HELD)
+    .values(state=literal_column("'failed'"), attempts=jobs.c.attempts + 1, expires_at=None, **_CRASHED)
+)
+_FINISH = update(jobs).where(*_HELD).values(state=literal_column("'finished'"), finished_at=now(), expires_at=None, **_CRASHED)
+# It keeps its place: a slot that it still holds, and its time in line.
+_AGAIN = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), attempts=jobs.c.attempts + 1, **_CRASHED)
+_OWNED_BY = jobs.c.process_id == bindparam("owner_id")
+_ORPHANED = jobs.c.process_id.is_(None) | ~exists(literal_column("1")).where(processes.c.id == jobs.c.process_id)
+_CLAIMED_BEFORE = jobs.c.claimed_at < now_plus(-bindparam("seconds"))
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of the jobs of a dead process."""
+
+    failed: tuple[int, ...] = ()
+    retried: tuple[int, ...] = ()
+    discarded: tuple[int, ...] = ()
+    keys: frozenset[str] = frozenset()
+
+    @property
+    def job_ids(self) -> tuple[int, ...]:
+        return (*self.failed, *self.retried, *self.discarded)
+
+
+def release(connection: Connection, owner_id: int, *, job_ids: Collection[int] | None = None) -> list[int]:
+    """Give the jobs that a process holds back to ready, with their slots. No attempt is counted.
+
+    :param job_ids: these only; by default all.
+    :return: the ids of those that it still held.
+    """
+    rows = _claimed(connection, _OWNED_BY, {"owner_id": owner_id})
+    ids = [row.id for row in rows if job_ids is None or row.id in job_ids]
+    if ids:
+        connection.execute(_RELEASE, {"ids": ids})
+    return ids
+
+
+def fail_claims(
+    connection: Connection,
+    owner_id: int,
+    failure: Failure,
+    definitions: Mapping[str, JobDefinition[Any, Any]],
+    *,
+    process_name: str | None = None,
+) -> Recovered:
+    """End the jobs that a dead process held, each as its `on_crash` says."""
+    rows = _claimed(connection, _OWNED_BY, {"owner_id": owner_id})
+    return _crash(connection, rows, failure, definitions, process_name)
+
+
+def fail_orphans(connection: Connection, failure: Failure, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Recovered:
+    """End the jobs that are claimed by processes which are registered no longer, each as its `on_crash` says."""
+    return _crash(connection, _claimed(connection, _ORPHANED, {}), failure, definitions, None)
+
+
+def fail_unknown(
+    connection: Connection,
+    owner_id: int,
+    known: Collection[int],
+    failure: Failure,
+    definitions: Mapping[str, JobDefinition[Any, Any]],
+    *,
+    older_than: float,
+) -> Recovered:
+    """End the jobs that a live process holds without knowing of them: the answer to its claim was lost.
+
+    :param known: the ids of the jobs that it knows of.
+    :param older_than: claims younger than so many seconds are left alone: their answer may be under way.
+    """
+    rows = _claimed(connection, _OWNED_BY & _CLAIMED_BEFORE, {"owner_id": owner_id, "seconds": older_than})
+    unknown = [row for row in rows if row.id not in known]
+    return _crash(connection, unknown, failure, definitions, None)
+
+
+def _claimed(connection: Connection, where: ColumnElement[bool], parameters: dict[str, Any]) -> Sequence[AnyRow]:
+    statement = select(*_COLUMNS).where(is_claimed, where).order_by(jobs.c.id).with_for_update(skip_locked=True, of=jobs)
+    return connection.execute(statement, parameters).all()
+
+
+def _crash(
+    connection: Connection,
+    rows: Sequence[AnyRow],
+    failure: Failure,
+    definitions: Mapping[str, JobDefinition[Any, Any]],
+    process_name: str | None,
+) -> Recovered:
+    fates: dict[Any, list[int]] = {_FAIL: [], _AGAIN: [], _FINISH: []}
+    for row in rows:
+        fates[_fate(row, definitions)].append(row.id)
+    for statement, ids in fates.items():
+        if ids:
+            connection.execute(statement, {"ids": ids})
+    for row in rows:
+        record(connection, [row.id], failure, process_id=row.process_id, process_name=process_name)
+    return Recovered(tuple(fates[_FAIL]), tuple(fates[_AGAIN]), tuple(fates[_FINISH]), frozenset(keys_of(rows)))
+
+
+def _fate(row: AnyRow, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Any:
+    definition = definitions.get(row.name)
+    on_crash = definition.rules.on_crash if definition else "fail"
+    if on_crash == "discard":
+        return _FINISH
+    return _AGAIN if on_crash == "retry" and row.crashes + 1 < MAX_CRASHES else _FAIL

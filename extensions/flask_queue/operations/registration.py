@@ -1,0 +1,92 @@
+"""The registry of processes: who is there, who still beats, who is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from ..database import AnyRow, now, now_plus
+from ..models.process import Kind, processes
+
+_THIS = processes.c.id == bindparam("process_id")
+_REGISTER = insert(processes).values(started_at=now(), last_heartbeat_at=now())
+_BEAT = update(processes).where(_THIS).values(last_heartbeat_at=now())
+_DESCRIBE = update(processes).where(_THIS).values(metadata=bindparam("description"))
+_DEREGISTER = delete(processes).where(_THIS)
+_ALL = select(processes).order_by(processes.c.id)
+_STALE = processes.c.last_heartbeat_at < now_plus(-bindparam("threshold"))
+
+
+def register(
+    connection: Connection,
+    kind: Kind,
+    name: str,
+    *,
+    pid: int,
+    hostname: str,
+    metadata: dict[str, Any],
+    supervisor_id: int | None = None,
+) -> int:
+    """Enter a process that has just started.
+
+    :return: its id, which no other process ever gets.
+    """
+    values = {
+        "kind": kind.value,
+        "name": name,
+        "pid": pid,
+        "hostname": hostname,
+        "metadata": metadata,
+        "supervisor_id": supervisor_id,
+    }
+    key = connection.execute(_REGISTER, values).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def heartbeat(connection: Connection, process_id: int) -> bool:
+    """Say that a process is alive; False when its registration is gone."""
+    return connection.execute(_BEAT, {"process_id": process_id}).rowcount == 1
+
+
+def describe(connection: Connection, process_id: int, metadata: dict[str, Any]) -> None:
+    """Replace what a process says of itself."""
+    connection.execute(_DESCRIBE, {"process_id": process_id, "description": metadata})
+
+
+def deregister(connection: Connection, process_id: int) -> bool:
+    """Remove a process; whether it was there. What it had claimed is for `recover` to move first."""
+    return connection.execute(_DEREGISTER, {"process_id": process_id}).rowcount == 1
+
+
+def registered(connection: Connection) -> Sequence[AnyRow]:
+    """All registered processes, the oldest first."""
+    return connection.execute(_ALL).all()
+
+
+def find(connection: Connection, *, pid: int, hostname: str, supervisor_id: int) -> AnyRow | None:
+    """The registration of a supervisor's child on this host."""
+    return connection.execute(
+        select(processes).where(
+            processes.c.pid == pid, processes.c.hostname == hostname, processes.c.supervisor_id == supervisor_id
+        )
+    ).first()
+
+
+def children(connection: Connection, supervisor_id: int) -> Sequence[AnyRow]:
+    """The processes that a supervisor started."""
+    return connection.execute(select(processes).where(processes.c.supervisor_id == supervisor_id)).all()
+
+
+def lock_dead(connection: Connection, *, threshold: float, except_id: int, limit: int) -> Sequence[AnyRow]:
+    """Processes whose last heartbeat is older than `threshold` seconds, locked so that only one supervisor prunes each."""
+    return connection.execute(
+        select(processes)
+        .where(_STALE, processes.c.id != except_id)
+        .order_by(processes.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True),
+        {"threshold": threshold},
+    ).all()

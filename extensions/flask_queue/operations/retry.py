@@ -1,0 +1,68 @@
+"""Failed jobs by hand: back to ready, or to blocked where their key is taken. And jobs that wait: to ready, now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
+
+from ..database import AnyRow, is_one_of, now
+from ..jobs.definition import JobDefinition
+from ..models.job import is_blocked, is_failed, is_scheduled, jobs
+from .dispatch import admit
+
+_RULE_COLUMNS = (
+    jobs.c.id,
+    jobs.c.name,
+    jobs.c.attempts,
+    jobs.c.crashes,
+    jobs.c.concurrency_key,
+    jobs.c.concurrency_limit,
+    jobs.c.concurrency_duration,
+)
+# A retry by hand starts counting anew.
+_TO_DUE = (
+    update(jobs)
+    .where(is_one_of(jobs.c.id, "ids"))
+    .values(state=literal_column("'scheduled'"), attempts=0, crashes=0, scheduled_at=now(), finished_at=None, expires_at=None)
+)
+_DUE_NOW = update(jobs).where(is_one_of(jobs.c.id, "ids"), is_scheduled).values(scheduled_at=now())
+_LET_IN = update(jobs).where(is_one_of(jobs.c.id, "ids"), is_blocked).values(state=literal_column("'ready'"), expires_at=None)
+
+
+def retry_many(
+    connection: Connection,
+    where: Sequence[ColumnElement[bool]],
+    definitions: Mapping[str, JobDefinition[Any, Any]],
+    *,
+    limit: int,
+) -> list[int]:
+    """Move up to `limit` failed jobs that match `where` back into line. Jobs that another hand is moving are passed over.
+
+    :return: their ids.
+    """
+    rows = connection.execute(
+        select(*_RULE_COLUMNS).where(is_failed, *where).order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True)
+    ).all()
+    if rows:
+        connection.execute(_TO_DUE, {"ids": [row.id for row in rows]})
+        admit(connection, rows, definitions)
+    return [row.id for row in rows]
+
+
+def run_now(connection: Connection, job_id: int, definitions: Mapping[str, JobDefinition[Any, Any]]) -> bool:
+    """Let a scheduled or blocked job run at once. A blocked one runs beside the holders of its key, and takes no slot.
+
+    :return: whether the job was in one of these states.
+    """
+    row = _locked(connection, job_id, is_scheduled)
+    if row is not None:
+        connection.execute(_DUE_NOW, {"ids": [job_id]})
+        admit(connection, [row], definitions)
+        return True
+    return bool(connection.execute(_LET_IN, {"ids": [job_id]}).rowcount)
+
+
+def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> AnyRow | None:
+    return connection.execute(select(*_RULE_COLUMNS).where(jobs.c.id == job_id, state).with_for_update()).first()

@@ -1,0 +1,88 @@
+"""Who holds a concurrency key. A slot is held by a job row itself (ready or claimed, not expired); there is no counter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from ..database import is_one_of, lock_keys, now
+from ..models.job import State, jobs
+from ..models.job import is_in_line as in_line
+
+if TYPE_CHECKING:
+    from ..jobs.definition import JobDefinition
+
+_HOLDERS = (
+    select(jobs.c.concurrency_key, func.count())
+    .where(
+        is_one_of(jobs.c.concurrency_key, "keys"),
+        in_line,
+        jobs.c.state != State.BLOCKED.value,
+        jobs.c.expires_at > now(),
+        jobs.c.id != bindparam("except_id"),
+    )
+    .group_by(jobs.c.concurrency_key)
+)
+#: No job has this id.
+NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The limit that a job's row falls under as its definition stands today."""
+
+    to: int
+    duration: float
+    discards: bool
+
+
+def rule_of(row: Any, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Rule | None:
+    """The limit of a job's row: its definition's, so that a deploy can change it; the row's own where that is gone.
+
+    None means that the job is not limited, or no longer.
+    """
+    if row.concurrency_key is None:
+        return None
+    definition = definitions.get(row.name)
+    if definition is None:
+        return Rule(row.concurrency_limit or 1, row.concurrency_duration, False)
+    declared = definition.rules.concurrency
+    if declared is None:
+        return None
+    # A job that has run before waits for its turn: its own retry is never eaten.
+    discards = declared.on_conflict == "discard" and row.attempts == 0 and row.crashes == 0
+    return Rule(declared.to, row.concurrency_duration, discards)
+
+
+class Slots:
+    """The free slots of some keys, locked until the transaction ends."""
+
+    def __init__(self, connection: Connection, keys: Collection[str], *, except_id: int = NOBODY) -> None:
+        """Lock `keys` and count who holds them.
+
+        :param except_id: a job that is not counted: one that moves on must not meet the slot that it holds itself.
+        """
+        self._held: dict[str, int] = {}
+        if keys:
+            lock_keys(connection, keys)
+            rows = connection.execute(_HOLDERS, {"keys": list(keys), "except_id": except_id})
+            self._held.update((key, count) for key, count in rows)
+
+    def free(self, key: str, to: int) -> int:
+        """How many of the `to` slots of `key` nobody holds."""
+        return max(0, to - self._held.get(key, 0))
+
+    def take(self, key: str, to: int) -> bool:
+        """Take a slot of `key` for a job that is about to become ready; False when none is free."""
+        if self.free(key, to) == 0:
+            return False
+        self._held[key] = self._held.get(key, 0) + 1
+        return True
+
+
+def keys_of(rows: Iterable[Any]) -> set[str]:
+    """The concurrency keys of `rows`."""
+    return {row.concurrency_key for row in rows if row.concurrency_key is not None}

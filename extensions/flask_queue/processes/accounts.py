@@ -1,0 +1,106 @@
+"""What a worker does to the database: endings and new claims, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ..database import is_outage
+from ..operations.claim import Claim, Kinds, anything_ready, claim
+from ..operations.finish import discard_failed, fail, finish_many, retry_at_once, retry_later
+from ..operations.selectors import Selector
+from ..operations.unblock import unblock
+from .exchange import Room
+from .performer import Ending, Outcome
+from .runtime import Runtime
+
+
+class Accounts:
+    """The claims and endings of one registered process."""
+
+    def __init__(self, runtime: Runtime, selector: Selector, process_name: str) -> None:
+        self._runtime = runtime
+        self._selector = selector
+        self._process_name = process_name
+        #: The registration of the process, once it has one.
+        self.process_id: int | None = None
+        #: The names of the jobs that run on an event loop.
+        self.async_names = frozenset(runtime.definitions.async_names())
+
+    def is_async(self, claim: Claim) -> bool:
+        """Whether a claimed job runs on an event loop."""
+        return claim.name in self.async_names
+
+    def transact(self, endings: Sequence[Ending], room: Room) -> Sequence[Claim]:
+        """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`."""
+        if not endings and not self._anything_ready():
+            return ()
+        try:
+            claims = self._runtime.database.transact(lambda connection: self._end_and_claim(connection, endings, room))
+        except DBAPIError as error:
+            if is_outage(error) or not endings:
+                raise
+            # What failed may be the next jobs' doing. It must not undo the endings of those that are through.
+            self._runtime.database.transact(lambda connection: self._end(connection, endings))
+            self._runtime.handle_thread_error(error)
+            claims = []
+        self._tell(endings, claims)
+        return claims
+
+    def _anything_ready(self) -> bool:
+        with self._runtime.database.connect() as connection:
+            return anything_ready(connection, self._selector)
+
+    def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room) -> list[Claim]:
+        if endings:
+            self._end(connection, endings)
+            keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
+            if keys:
+                unblock(connection, keys, self._runtime.definitions)
+        return self._claim(connection, room)
+
+    def _end(self, connection: Connection, endings: Sequence[Ending]) -> None:
+        preserve = self._runtime.settings.preserve_finished_jobs
+        finish_many(connection, [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED], preserve=preserve)
+        for ending in endings:
+            if ending.outcome is not Outcome.FINISHED:
+                self._end_unfinished(connection, ending, preserve)
+
+    def _end_unfinished(self, connection: Connection, ending: Ending, preserve: bool) -> None:
+        failure = ending.failure
+        assert failure is not None
+        if ending.outcome is Outcome.DISCARDED:
+            discard_failed(connection, ending.claim, preserve=preserve)
+        elif ending.outcome is Outcome.FAILED:
+            fail(connection, ending.claim, failure, process_name=self._process_name)
+        elif ending.wait > 0:
+            retry_later(connection, ending.claim, failure, ending.wait, process_name=self._process_name)
+        else:
+            retry_at_once(connection, ending.claim, failure, self._runtime.definitions, process_name=self._process_name)
+
+    def _claim(self, connection: Connection, room: Room) -> list[Claim]:
+        if not self.async_names:
+            return self._claim_some(connection, room.threads, None)
+        kinds = tuple(sorted(self.async_names))
+        if room.threads > 0 and room.coroutines > 0:
+            claims = self._claim_some(connection, min(room.threads, room.coroutines), None)
+            coroutines = sum(self.is_async(claim) for claim in claims)
+            if not coroutines:  # none in sight: most workers see jobs of one kind for long
+                return claims
+            return claims + self._claim_some(connection, room.coroutines - coroutines, Kinds(kinds, only=True))
+        if room.threads > 0:
+            return self._claim_some(connection, room.threads, Kinds(kinds, only=False))
+        return self._claim_some(connection, room.coroutines, Kinds(kinds, only=True))
+
+    def _claim_some(self, connection: Connection, limit: int, kinds: Kinds | None) -> list[Claim]:
+        assert self.process_id is not None
+        return claim(connection, self._selector, limit=limit, process_id=self.process_id, kinds=kinds)
+
+    def _tell(self, endings: Sequence[Ending], claims: Sequence[Claim]) -> None:
+        events = self._runtime.events
+        if endings:
+            events.emit("finish", process_id=self.process_id, endings=endings)
+        if claims:
+            events.emit("claim", process_id=self.process_id, job_ids=[claim.job_id for claim in claims], size=len(claims))

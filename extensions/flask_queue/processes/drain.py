@@ -1,0 +1,73 @@
+"""Run what is due until nothing is left, in the caller's own thread: `flask queue work`, and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ..config import DispatcherOptions
+from ..models.process import Kind
+from ..operations.claim import Claim
+from ..operations.selectors import Selector
+from .accounts import Accounts
+from .dispatcher import Dispatcher
+from .exchange import Room
+from .performer import Ending, Performer
+from .registered import Process
+from .runtime import Runtime
+
+_ONE = Room(1, 1)
+_NONE = Room(0, 0)
+
+
+class Drain(Process):
+    """A worker for one go. It is registered like any other, so that its claims are recovered when it dies."""
+
+    kind = Kind.WORKER
+
+    def __init__(self, runtime: Runtime, *, limit: int | None, queues: Sequence[str]) -> None:
+        super().__init__(runtime)
+        self.queues = tuple(queues)
+        self.performed = 0
+        self._limit = limit
+        self._accounts = Accounts(runtime, Selector.parse(queues), self.name)
+        self._dispatcher = Dispatcher(runtime, DispatcherOptions())
+        self._performer = Performer(runtime, lambda: self.stopping)
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        return {"queues": ",".join(self.queues), "thread_pool_size": 1, "until_empty": True}
+
+    def register(self) -> None:
+        super().register()
+        self._accounts.process_id = self.id
+
+    def work(self) -> None:
+        endings: list[Ending] = []
+        while True:
+            self._dispatcher.poll()
+            claims = self._accounts.transact(endings, _NONE if self._is_over() else _ONE)
+            if not claims:
+                return
+            endings = [self._perform(claim) for claim in claims]
+            self.performed += len(endings)
+
+    def _is_over(self) -> bool:
+        return self.stopping or (self._limit is not None and self.performed >= self._limit)
+
+    def _perform(self, claim: Claim) -> Ending:
+        if self._accounts.is_async(claim):
+            return asyncio.run(self._performer.perform_async(claim))
+        return self._performer.perform(claim)
+
+
+def drain(runtime: Runtime, *, limit: int | None = None, queues: Sequence[str] = ("*",)) -> int:
+    """Run due jobs, and those that become due or unblocked by it, until none is left.
+
+    :param limit: no more than so many.
+    :param queues: of these queues, in this order; as for a worker.
+    :return: how many were run, whether they finished or failed.
+    """
+    process = Drain(runtime, limit=limit, queues=queues)
+    process.run()
+    return process.performed

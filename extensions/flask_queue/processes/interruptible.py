@@ -1,0 +1,54 @@
+"""Sleep that a signal, or another thread, can cut short."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Sequence
+
+
+class Interruptible:
+    """A nap on a pipe: whoever writes into it ends the nap. Safe to call from signal handlers and from any thread."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        for end in (self._reader, self._writer):
+            os.set_blocking(end, False)
+        self._poll = select.poll()
+        self._watched: list[int] = []
+        self._poll.register(self._reader, select.POLLIN)
+
+    def wake(self) -> None:
+        """End the nap, or the next one."""
+        with contextlib.suppress(BlockingIOError, OSError):  # full of wake-up calls, or closed
+            os.write(self._writer, b".")
+
+    def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> list[int]:
+        """Sleep up to `seconds`, until `wake`, or until one of `descriptors` can be read.
+
+        :return: those of `descriptors` that can.
+        """
+        self._watch(descriptors)
+        ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)]
+        if self._reader in ready:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self._reader, 1024):
+                    pass
+        return [descriptor for descriptor in ready if descriptor != self._reader]
+
+    def _watch(self, descriptors: Sequence[int]) -> None:
+        if list(descriptors) == self._watched:
+            return
+        for descriptor in self._watched:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(descriptor)
+        for descriptor in descriptors:
+            self._poll.register(descriptor, select.POLLIN)
+        self._watched = list(descriptors)
+
+    def close(self) -> None:
+        """Give the pipe back."""
+        for end in (self._reader, self._writer):
+            with contextlib.suppress(OSError):
+                os.close(end)

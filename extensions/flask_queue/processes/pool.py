@@ -1,0 +1,141 @@
+"""The threads of a worker. Each performs one job at a time, and can be interrupted when that takes too long."""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..errors import JobTimeoutError
+from ..operations.claim import Claim
+from .performer import Ending, Performer, deadline_after, timeout_error
+
+#: A thread that was interrupted gets so long to notice, in seconds: code outside Python does not see an exception coming.
+GRACE = 2.0
+
+
+@dataclass(eq=False)
+class _Seat:
+    """One thread, and what it is at."""
+
+    ident: int = 0
+    claim: Claim | None = None
+    deadline: float | None = None
+    interrupted_at: float | None = None
+    #: Its job was given up: whatever it still does is not written down, and it takes no other job.
+    abandoned: bool = False
+
+
+class Pool:
+    """A number of threads that take claims from one line.
+
+    They are daemons: a job that never returns cannot keep the process from ending.
+    """
+
+    def __init__(self, size: int, performer: Performer, done: Callable[[Ending], None], *, name: str) -> None:
+        """
+        :param done: called with each ending, in the thread of the job.
+        """
+        self.size = size
+        self._performer = performer
+        self._done = done
+        self._name = name
+        self._line: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
+        self._seats: list[_Seat] = []
+        # Guards a seat's job against being interrupted just when it ends.
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the threads."""
+        for _ in range(self.size):
+            self._add_thread()
+
+    def _add_thread(self) -> None:
+        seat = _Seat()
+        self._seats.append(seat)
+        threading.Thread(target=self._run, args=(seat,), name=f"{self._name}-{len(self._seats)}", daemon=True).start()
+
+    def post(self, claims: Sequence[Claim]) -> None:
+        """Put claims into the line."""
+        for claim in claims:
+            self._line.put(claim)
+
+    def close(self) -> None:
+        """Let idle threads end."""
+        for _ in self._seats:
+            self._line.put(None)
+
+    # --- in the threads ---------------------------------------------------------------------------
+
+    def _run(self, seat: _Seat) -> None:
+        seat.ident = threading.get_ident()
+        while not seat.abandoned and (claim := self._line.get()) is not None:
+            ending = self._perform(seat, claim)
+            if ending is not None:
+                self._done(ending)
+
+    def _perform(self, seat: _Seat, claim: Claim) -> Ending | None:
+        deadline = deadline_after(self._performer.definition(claim))
+        if deadline is None:
+            seat.claim = claim
+            ending = self._performer.perform(claim)
+            seat.claim = None
+            return ending
+        return self._perform_within(seat, claim, deadline)
+
+    def _perform_within(self, seat: _Seat, claim: Claim, deadline: float) -> Ending | None:
+        ending: Ending | None = None
+        try:
+            seat.claim, seat.deadline = claim, deadline
+            ending = self._performer.perform(claim)
+            self._leave(seat)
+        except JobTimeoutError as late:  # it hit between the job and here
+            self._leave(seat)
+            ending = ending or self._performer.ending_of(claim, self._timeout_of(claim) or late)
+        return None if seat.abandoned else ending
+
+    def _leave(self, seat: _Seat) -> None:
+        with self._lock:
+            if seat.interrupted_at is not None:
+                _set_async_error(seat.ident, None)  # it has come too late; the next job must not get it
+            seat.claim = seat.deadline = seat.interrupted_at = None
+
+    def _timeout_of(self, claim: Claim) -> JobTimeoutError | None:
+        definition = self._performer.definition(claim)
+        return timeout_error(definition.rules.timeout) if definition and definition.rules.timeout else None
+
+    # --- from the worker's main thread ------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """When somebody has to be looked after next, on the monotonic clock."""
+        deadlines = [seat.deadline for seat in list(self._seats) if seat.deadline is not None and not seat.abandoned]
+        return min(deadlines, default=None)
+
+    def interrupt_late(self) -> list[Ending]:
+        """Interrupt the threads whose jobs have run too long.
+
+        :return: the endings of jobs whose threads did not even notice that: they are stuck, and this process needs replacing.
+        """
+        moment = time.monotonic()
+        return [ending for seat in list(self._seats) if (ending := self._look_after(seat, moment)) is not None]
+
+    def _look_after(self, seat: _Seat, moment: float) -> Ending | None:
+        with self._lock:
+            claim = seat.claim
+            if claim is None or seat.deadline is None or seat.deadline > moment or seat.abandoned:
+                return None
+            if seat.interrupted_at is None:
+                seat.interrupted_at = moment
+                seat.deadline = moment + GRACE
+                _set_async_error(seat.ident, JobTimeoutError)
+                return None
+            seat.abandoned = True
+        return self._performer.ending_of(claim, self._timeout_of(claim) or JobTimeoutError())
+
+
+def _set_async_error(ident: int, error: type[BaseException] | None) -> None:
+    """Have `error` raised in another thread as soon as it runs Python code; None takes it back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error) if error else None)

@@ -1,0 +1,181 @@
+"""Enqueues recurring tasks at the instants of their schedules. Any number of schedulers enqueue each tick once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..client.recurring import job_of
+from ..config import SchedulerOptions
+from ..database import AnyRow, notify
+from ..errors import QueueError
+from ..jobs.schedules import Schedule
+from ..models.process import Kind
+from ..operations import recurring, registration
+from ..operations.clear import clear_runs
+from ..operations.enqueue import database_time
+from .registered import Process
+from .runtime import Runtime
+
+#: Runs are kept so long, in seconds: no scheduler is ever so late that it could fire an older one again.
+KEEP_RUNS = 90 * 86400.0
+#: No more than so many missed instants of one task are made up for at once.
+MOST_CATCH_UPS = 1000
+_CLEARING_INTERVAL = timedelta(hours=1)
+
+
+class Scheduler(Process):
+    """Recurring task → new job.
+
+    Instants come from a schedule's grid and are compared with the database's clock, so that hosts whose clocks differ agree.
+    """
+
+    kind = Kind.SCHEDULER
+
+    def __init__(self, runtime: Runtime, options: SchedulerOptions, static_keys: Sequence[str] = ()) -> None:
+        super().__init__(runtime)
+        self.polling_interval = options.polling_interval
+        self.dynamic_tasks_enabled = options.dynamic_tasks_enabled
+        self._static_keys = frozenset(static_keys)
+        self._tasks: dict[str, AnyRow] = {}
+        #: For each task what it was when its next instant was computed, and that instant.
+        self._next: dict[str, tuple[tuple[Any, ...], datetime]] = {}
+        self._read_at: datetime | None = None
+        self._cleared_at: datetime | None = None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "polling_interval": self.polling_interval,
+            "dynamic_tasks_enabled": self.dynamic_tasks_enabled,
+            "recurring_schedule": {key: _described(row) for key, row in sorted(self._tasks.items())},
+        }
+
+    @property
+    def task_keys(self) -> list[str]:
+        """The keys of the tasks that it looks after."""
+        return sorted(self._tasks)
+
+    def register(self) -> None:
+        self._read_tasks(self._now())
+        super().register()
+
+    def poll(self) -> float:
+        moment = self._now()
+        if (
+            self._read_at is None
+            or moment - self._read_at >= timedelta(seconds=self.polling_interval)
+            or moment < self._read_at
+        ):
+            self._reread_tasks(moment)
+        for key, row in self._tasks.items():
+            self._tick(key, row, moment)
+        self._clear_runs(moment)
+        return self._time_to_next(self._now())
+
+    def _now(self) -> datetime:
+        with self.runtime.database.connect() as connection:
+            return database_time(connection)
+
+    # --- which tasks there are --------------------------------------------------------------------
+
+    def _is_reading_due(self, moment: datetime) -> bool:
+        if self._read_at is None or moment < self._read_at:  # a clock that was set back must not stop us
+            return True
+        return moment - self._read_at >= timedelta(seconds=self.polling_interval)
+
+    def _read_tasks(self, moment: datetime) -> None:
+        with self.runtime.database.connect() as connection:
+            rows = recurring.tasks(connection)
+        self._tasks = {row.key: row for row in rows if self._is_mine(row)}
+        self._next = {key: found for key, found in self._next.items() if key in self._tasks}
+        self._read_at = moment
+
+    def _is_mine(self, row: AnyRow) -> bool:
+        return row.key in self._static_keys if row.static else self.dynamic_tasks_enabled
+
+    def _reread_tasks(self, moment: datetime) -> None:
+        before = self.metadata
+        self._read_tasks(moment)
+        process_id = self.id
+        if self.metadata != before and process_id is not None:
+            self.runtime.database.transact(lambda connection: registration.describe(connection, process_id, self.metadata))
+
+    # --- ticks ------------------------------------------------------------------------------------
+
+    def _tick(self, key: str, row: AnyRow, moment: datetime) -> None:
+        identity = (row.id, row.schedule, row.time_zone, row.effective_at, row.paused_at)
+        known = self._next.get(key)
+        try:
+            schedule = Schedule.parse(row.schedule, row.time_zone)
+            if known is None or known[0] != identity:
+                known = (identity, schedule.next_after(_start(row, moment)))
+            due = _instants(schedule, known[1], moment)
+            self._next[key] = (identity, schedule.next_after(due[-1])) if due else known
+        except QueueError as error:  # a schedule that an older or newer version wrote
+            self.runtime.handle_thread_error(error)
+            self._next.pop(key, None)
+            return
+        if row.paused_at is None:
+            for instant in _wanted(due, row, moment):
+                self._enqueue(row, instant)
+
+    def _enqueue(self, row: AnyRow, instant: datetime) -> None:
+        client = self.runtime.client
+        with self.runtime.events.instrument("enqueue_recurring_task", task=row.key, at=instant) as fact:
+            try:
+                with self.runtime.job_context():  # arguments and key functions may need the application
+                    job = job_of(client, row)
+
+                def work(connection: Any) -> tuple[bool, int | None]:
+                    result = recurring.enqueue_tick(connection, row.key, instant, job)
+                    notify(connection)
+                    return result
+
+                first, fact["job_id"] = client.transact(work)
+                fact["skipped"] = not first
+            except Exception as error:  # reported with its task; the next tick, and the other tasks, go on
+                fact["enqueue_error"] = error
+                self.runtime.handle_thread_error(error)
+
+    def _time_to_next(self, moment: datetime) -> float:
+        instants = [instant for _, instant in self._next.values()]
+        wait = (min(instants) - moment).total_seconds() if instants else self.polling_interval
+        return min(max(wait, 0.0), self.polling_interval)
+
+    def _clear_runs(self, moment: datetime) -> None:
+        if self._cleared_at is not None and moment - self._cleared_at < _CLEARING_INTERVAL:
+            return
+        self._cleared_at = moment
+        self.runtime.database.transact(lambda connection: clear_runs(connection, older_than=KEEP_RUNS, batch_size=500))
+
+
+def _start(row: AnyRow, moment: datetime) -> datetime:
+    """Behind which instant a task that has just been read begins: never before it was added."""
+    return max(row.effective_at, moment - timedelta(seconds=row.catch_up))
+
+
+def _instants(schedule: Schedule, first: datetime, moment: datetime) -> list[datetime]:
+    """The latest instants of a schedule from `first` to `moment`."""
+    found: list[datetime] = []
+    instant = first
+    while instant <= moment:
+        found.append(instant)
+        if len(found) > 2 * MOST_CATCH_UPS:  # after a long sleep only the end matters
+            found = found[-MOST_CATCH_UPS:]
+            instant = max(instant, moment - timedelta(days=1))
+        instant = schedule.next_after(instant)
+    return found
+
+
+def _wanted(due: Sequence[datetime], row: AnyRow, moment: datetime) -> list[datetime]:
+    """Which of the due instants to enqueue: those within the task's window, or else the latest alone."""
+    if not row.catch_up:
+        return list(due[-1:])
+    since = moment - timedelta(seconds=row.catch_up)
+    return [instant for instant in due if instant >= since][-MOST_CATCH_UPS:] or list(due[-1:])
+
+
+def _described(row: AnyRow) -> dict[str, Any]:
+    return {"schedule": row.schedule, "class": row.job_name, "arguments": row.arguments}

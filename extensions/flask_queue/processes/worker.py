@@ -1,0 +1,175 @@
+"""Claims ready jobs and runs them, in threads and on an event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..config import WorkerOptions
+from ..errors import ProcessMissingError
+from ..models.process import Kind
+from ..operations.claim import Claim
+from ..operations.failure import Failure
+from ..operations.recover import fail_unknown
+from ..operations.selectors import Selector
+from ..operations.unblock import unblock
+from ..wakeup import Listener
+from .accounts import Accounts
+from .coroutines import EventLoop
+from .exchange import Exchange, Room
+from .performer import Ending, Performer
+from .pool import Pool
+from .registered import LONGEST_NAP, Process
+from .runtime import Runtime
+
+#: Pauses between tries to write endings down while the database is away, in seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+
+
+class Worker(Process):
+    """Ready → claimed → finished or failed. It holds no more jobs than it can run (and `prefetch`)."""
+
+    kind = Kind.WORKER
+
+    def __init__(self, runtime: Runtime, options: WorkerOptions) -> None:
+        super().__init__(runtime)
+        self.queues = options.queues
+        self.threads = options.threads
+        self.coroutines = options.coroutines
+        self.polling_interval = options.polling_interval
+        #: A job never ended: this process has to be replaced by another one.
+        self.is_stuck = False
+        self._accounts = Accounts(runtime, Selector.parse(options.queues), self.name)
+        performer = Performer(runtime, lambda: self.stopping)
+        self._pool = Pool(options.threads, performer, self._thread_done, name=self.name)
+        self._loop = EventLoop(performer, self._task_done, name=f"{self.name}-loop")
+        self._exchange = Exchange(
+            Room(options.threads + options.prefetch, options.coroutines if self._accounts.async_names else 0),
+            is_async=self._accounts.is_async,
+            transact=self._accounts.transact,
+            hand_out=self._hand_out,
+        )
+        self._listener = Listener(runtime.database)
+        self._pause = _FIRST_PAUSE
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "polling_interval": self.polling_interval,
+            "queues": ",".join(self.queues),
+            "thread_pool_size": self.threads,
+        }
+
+    @property
+    def held(self) -> dict[int, Claim]:
+        """The jobs that it holds, by id."""
+        return self._exchange.held
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def register(self) -> None:
+        super().register()
+        self._accounts.process_id = self.id
+
+    def work(self) -> None:
+        self._listener.open()
+        self._pool.start()
+        super().work()
+
+    def poll(self) -> float:
+        self._listener.drain()
+        self._settle(look=True)
+        self._interrupt_late()
+        if self._exchange.failing:
+            return self._pause
+        return self.polling_interval if self._exchange.has_room else LONGEST_NAP
+
+    def nap(self, seconds: float) -> None:
+        deadline = self._pool.next_deadline()
+        if deadline is not None:
+            seconds = min(seconds, max(0.0, deadline - time.monotonic()))
+        # A full worker is woken by its own threads; news of other jobs would only keep it from sleeping.
+        descriptors = self._listener.descriptors() if self._exchange.has_room and not self._exchange.failing else []
+        self._alarm.nap(min(seconds, LONGEST_NAP), descriptors)
+        self.check_supervisor()
+
+    def _settle(self, *, look: bool) -> None:
+        try:
+            self._exchange.settle(look=look)
+            self._pause = _FIRST_PAUSE
+        except Exception as error:  # endings are kept, and tried again after a pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self.runtime.handle_thread_error(error)
+
+    def _thread_done(self, ending: Ending) -> None:
+        self._exchange.hand_in(ending)
+        if not self._exchange.failing:
+            self._settle(look=False)
+        if self.stopping or self._exchange.failing:
+            self._alarm.wake()
+
+    def _task_done(self, ending: Ending) -> None:
+        self._exchange.hand_in(ending)
+        self._alarm.wake()
+
+    def _hand_out(self, claims: Sequence[Claim]) -> None:
+        if not self._accounts.async_names:
+            self._pool.post(claims)
+            return
+        coroutines = [claim for claim in claims if self._accounts.is_async(claim)]
+        self._pool.post([claim for claim in claims if not self._accounts.is_async(claim)])
+        if coroutines:
+            self._loop.post(coroutines)
+
+    # --- late, lost and stuck jobs ----------------------------------------------------------------
+
+    def _interrupt_late(self) -> None:
+        stuck = self._pool.interrupt_late()
+        for ending in stuck:
+            self._exchange.hand_in(ending)
+        if stuck:
+            self.is_stuck = True
+            self.runtime.events.emit("worker_stuck", process=self, job_ids=[ending.claim.job_id for ending in stuck])
+            self._settle(look=False)
+            self.stop()
+
+    def beaten(self) -> None:
+        """Give up claims whose answer got lost: the database has them for ours, and we do not know of them."""
+        assert self.id is not None
+        process_id, settings = self.id, self.runtime.settings
+        known = self._exchange.held.keys()
+        failure = Failure.of(ProcessMissingError("The process that claimed this job never heard of it: the answer was lost."))
+
+        def work(connection: Connection) -> Any:
+            lost = fail_unknown(
+                connection,
+                process_id,
+                known,
+                failure,
+                self.runtime.definitions,
+                older_than=settings.alive_threshold,
+            )
+            unblock(connection, lost.keys, self.runtime.definitions)
+            return lost
+
+        lost = self.runtime.database.transact(work)
+        if lost.job_ids:
+            self.runtime.events.emit("fail_many_claimed", process_ids=[process_id], job_ids=lost.job_ids)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Let running jobs end within the shutdown timeout; `deregister` gives the rest back."""
+        self._exchange.close()
+        self._pool.close()
+        self._listener.close()
+        deadline = time.monotonic() + (0 if self.quitting else self.runtime.settings.shutdown_timeout)
+        while not self._exchange.is_settled and time.monotonic() < deadline and not self.quitting:
+            self._settle(look=False)
+            self._interrupt_late()
+            wait = self._pause if self._exchange.failing else LONGEST_NAP
+            self._alarm.nap(0 if self._exchange.is_settled else min(wait, max(0.0, deadline - time.monotonic())))
+        self._loop.cancel()

@@ -1,0 +1,175 @@
+"""Children as forked processes: one that crashes takes nobody with it, and each has an interpreter lock of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+from ..config import Configuration
+from ..processes.runtime import Runtime
+from .maintenance import exit_in_words
+from .pidfile import Pidfile
+from .roles import Role
+from .signals import held_back, trapped
+from .supervisor import Supervisor
+
+_READY = b"1"
+
+
+@dataclass(eq=False)
+class _Child:
+    """A forked process as its supervisor sees it."""
+
+    pid: int
+    role: Role
+    #: Where it says that it has started.
+    news: int
+    started_at: float
+    booted: bool = False
+
+    def has_booted(self) -> bool:
+        """Whether it has said so."""
+        if not self.booted:
+            with contextlib.suppress(BlockingIOError):
+                self.booted = os.read(self.news, 1) == _READY
+        return self.booted
+
+
+class ForkSupervisor(Supervisor):
+    """Forks after everything is imported, so that children share its memory."""
+
+    mode = "fork"
+
+    def __init__(self, runtime: Runtime, configuration: Configuration, roles: list[Role], pidfile: Pidfile) -> None:
+        super().__init__(runtime, configuration, roles, pidfile)
+        self._children: dict[int, _Child] = {}
+        #: Dead children whose jobs could not be ended yet: pid and wait status.
+        self._unburied: dict[int, int] = {}
+
+    # --- starting ---------------------------------------------------------------------------------
+
+    def start_child(self, role: Role) -> None:
+        self.runtime.database.dispose()  # no connection of ours may live on in a child
+        gc.collect()
+        gc.freeze()  # so that a child's collector does not touch, and copy, what it shares with us
+        news, out = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with held_back():
+            pid = os.fork()
+            if pid == 0:
+                os.close(news)
+                self._be_child(role, out)
+        gc.unfreeze()
+        os.close(out)
+        os.set_blocking(news, False)
+        self._children[pid] = _Child(pid, role, news, time.monotonic())
+
+    def _be_child(self, role: Role, out: int) -> None:
+        """Live a child's life, still with stop signals held back, and never return."""
+        status = 1
+        try:
+            status = self._child_life(role, out)
+        except BaseException as error:
+            with contextlib.suppress(BaseException):
+                self.runtime.handle_thread_error(error)
+        finally:
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)  # not through the interpreter's end, which would wait for threads and run our parent's exit hooks
+
+    def _child_life(self, role: Role, out: int) -> int:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.pidfile.forget()
+        for sibling in self._children.values():
+            os.close(sibling.news)
+        self.runtime.forget_connections()
+        process = role.build(self.runtime.private())
+        process.parent_pid = self.pid
+        with trapped(process.stop, process.quit):
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            if not process.stopping:
+                process.run(supervisor_id=self.id, started=lambda: _say_ready(out))
+        return 0
+
+    # --- watching ---------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        self._reap()
+        self._bury()
+        timeout = self.runtime.settings.start_timeout
+        for child in self._children.values():
+            if not child.has_booted() and time.monotonic() - child.started_at > timeout:
+                self.runtime.events.emit("start_timeout", pid=child.pid, kind=child.role.kind, timeout=timeout)
+                _kill(child.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self._children.pop(pid, None)
+            if child is not None:  # others are orphans that a container's first process inherits
+                self._note_death(child, status)
+
+    def _note_death(self, child: _Child, status: int) -> None:
+        os.close(child.news)
+        self._unburied[child.pid] = status
+        if not self.stopping:
+            self.runtime.events.emit("replace_process", pid=child.pid, kind=child.role.kind, how=exit_in_words(status))
+            self.vacate(child.role)
+
+    def _bury(self) -> None:
+        """End the jobs of children that died. What the database refuses now is tried again at the next look."""
+        for pid, status in list(self._unburied.items()):
+            try:
+                self.maintenance.bury_child(pid, self.hostname, status)
+            except Exception as error:
+                self.runtime.handle_thread_error(error)
+                return
+            del self._unburied[pid]
+
+    # --- ending -----------------------------------------------------------------------------------
+
+    def end_children(self) -> None:
+        asked_to_quit = self.quitting
+        self._signal_all(signal.SIGQUIT if asked_to_quit else signal.SIGTERM)
+        deadline = time.monotonic() + self.end_timeout()
+        while self._children and time.monotonic() < deadline:
+            self._alarm.nap(min(0.2, max(0.0, deadline - time.monotonic())))
+            self._reap()
+            if self.quitting and not asked_to_quit:
+                asked_to_quit = True
+                self._signal_all(signal.SIGQUIT)
+                deadline = time.monotonic() + self.end_timeout()
+        killed = set(self._children)
+        self._signal_all(signal.SIGKILL)
+        while self._children:
+            self._alarm.nap(0.05)
+            self._reap()
+        for pid in killed:  # their jobs go back into the queue, as we have ended them ourselves
+            self._unburied.pop(pid, None)
+        self._bury()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in self._children:
+            _kill(pid, number)
+
+
+def _say_ready(out: int) -> None:
+    os.write(out, _READY)
+    os.close(out)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -1,0 +1,72 @@
+"""A file with the supervisor's pid, locked as long as it lives, so that there is one supervisor and others see which."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from ..errors import AlreadyRunning
+
+
+class Pidfile:
+    """Context manager that owns the file. The lock, not the number in it, says whether the owner lives: pids are used again."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Pidfile:
+        """
+        :raises AlreadyRunning: when a live supervisor owns the file.
+        """
+        if self.path is not None:
+            self._descriptor = self._lock(self.path)
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._descriptor is None or self.path is None:
+            return
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: the file is the parent's, and must not stay locked after it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _lock(self, path: Path) -> int:
+        while True:
+            descriptor = self._open(path)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                raise _already_running(path) from None
+            if _is_same(descriptor, path):
+                return descriptor
+            os.close(descriptor)  # its owner removed it while we waited for the lock
+
+    @staticmethod
+    def _open(path: Path) -> int:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except PermissionError:
+            raise _already_running(path) from None
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _already_running(path: Path) -> AlreadyRunning:
+    return AlreadyRunning(f"A Flask-Queue supervisor is already running. Check {path}, which names its pid.")

@@ -1,0 +1,145 @@
+"""What both supervisors do: register, watch, beat, rescue, stop. They differ in what a child is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..client.recurring import static_values
+from ..config import Configuration
+from ..models.process import Kind
+from ..operations import recurring, registration
+from ..processes.registered import Process
+from ..processes.runtime import Runtime
+from .maintenance import Maintenance
+from .pidfile import Pidfile
+from .roles import Role
+from .signals import trapped
+
+#: How often a supervisor looks after its children when no signal wakes it, in seconds.
+WATCH_INTERVAL = 1.0
+#: How much longer than they may take themselves children get to end, in seconds.
+GRACE = 2.0
+#: How long children get to end when they are told to end at once, in seconds.
+QUIT_GRACE = 1.0
+
+
+class Supervisor(Process):
+    """Keeps every role filled until told to stop."""
+
+    kind = Kind.SUPERVISOR
+
+    def __init__(self, runtime: Runtime, configuration: Configuration, roles: list[Role], pidfile: Pidfile) -> None:
+        super().__init__(runtime)
+        self.configuration = configuration
+        self.roles = roles
+        self.pidfile = pidfile
+        #: Roles without a process, and when to fill them, on the monotonic clock.
+        self.vacant: dict[Role, float] = dict.fromkeys(roles, 0.0)
+        self._beaten_at = time.monotonic()
+        self._maintenance: Maintenance | None = None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return {"mode": self.mode, "processes": len(self.roles)}
+
+    @property
+    def mode(self) -> str:
+        """What children are: "fork" or "thread"."""
+        raise NotImplementedError
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """Rescue for the jobs of the dead."""
+        assert self._maintenance is not None, "the supervisor is not registered yet"
+        return self._maintenance
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def supervise(self) -> int:
+        """Live until told to stop; returns the exit status."""
+        with trapped(self.stop, self.quit, self._alarm.wake), self.registered():
+            assert self.id is not None
+            self._maintenance = Maintenance(self.runtime, self.id)
+            self.call_supervisor_hooks("start")
+            self.attempt(self._synchronize_tasks)
+            self.work()
+            self.call_supervisor_hooks("stop")
+            self.end_children()
+            self.attempt(self.maintenance.release_children)
+        self.call_supervisor_hooks("exit")
+        return 0
+
+    def call_supervisor_hooks(self, event: str) -> None:
+        """Hooks of the supervisor have no prefix: `on_start`, `on_stop`, `on_exit`."""
+        self.runtime.call_hooks(event, self)
+
+    def _synchronize_tasks(self) -> None:
+        """Make the static recurring tasks those of the configuration. Who only works or dispatches leaves them alone."""
+        if not self.configuration.owns_recurring_tasks:
+            return
+        client = self.runtime.client
+        rows = [
+            static_values(client, task, definition.name)
+            for task in self.configuration.recurring_tasks
+            if task.enabled and (definition := client.definitions.find(task.job)) is not None
+        ]
+        self.runtime.database.transact(lambda connection: recurring.synchronize(connection, rows))
+
+    def poll(self) -> float:
+        self.fill_vacancies()
+        self.watch()
+        self.attempt(self._beat)
+        self.attempt(self.maintenance.run_if_due)
+        return WATCH_INTERVAL
+
+    def fill_vacancies(self) -> None:
+        """Start a process in each role that has none and whose time has come."""
+        moment = time.monotonic()
+        for role in [role for role, when in self.vacant.items() if when <= moment]:
+            if self.stopping:
+                return
+            del self.vacant[role]
+            role.begin()
+            self.start_child(role)
+
+    def vacate(self, role: Role) -> None:
+        """Note that a role's process is gone."""
+        self.vacant[role] = time.monotonic() + role.ended()
+
+    def attempt(self, duty: Callable[[], Any]) -> None:
+        """Do a duty; report its error and carry on, so that it is done next time."""
+        try:
+            duty()
+        except Exception as error:
+            self.runtime.handle_thread_error(error)
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._beaten_at < self.runtime.settings.heartbeat_interval:
+            return
+        self._beaten_at = time.monotonic()
+        process_id = self.id
+        assert process_id is not None
+        with self.runtime.database.connect() as connection:
+            alive = registration.heartbeat(connection, process_id)
+        if not alive:  # somebody took us for dead: be somebody else, with children of our own
+            self.lost("its registration is gone")
+
+    # --- what a child is --------------------------------------------------------------------------
+
+    def start_child(self, role: Role) -> None:
+        """Start a process in `role`."""
+        raise NotImplementedError
+
+    def watch(self) -> None:
+        """Notice which children died, and vacate their roles."""
+        raise NotImplementedError
+
+    def end_children(self) -> None:
+        """Stop all children: in good order, then by force when their time is up."""
+        raise NotImplementedError
+
+    def end_timeout(self) -> float:
+        """How long children may take to end from now on, in seconds."""
+        return QUIT_GRACE if self.quitting else self.runtime.settings.shutdown_timeout + GRACE

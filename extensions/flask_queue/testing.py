@@ -1,0 +1,77 @@
+"""Help for tests of applications: run jobs at once, run what is due, and ask what was enqueued.
+
+All need an application context, such as the one a test's fixture pushes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import select
+
+from .client import Client, JobHandle
+from .errors import QueueError
+from .extension import FlaskQueue
+from .jobs.arguments import decode
+from .jobs.definition import JobDefinition
+from .models.job import State, jobs
+from .operations.enqueue import NewJob
+
+
+def _queue() -> FlaskQueue:
+    queue = current_app.extensions.get("queue")
+    if not isinstance(queue, FlaskQueue):
+        raise QueueError("This application has no queue. Call `queue.init_app(app, db)` in its factory.")
+    return queue
+
+
+@contextmanager
+def inline() -> Iterator[None]:
+    """Inside the block `enqueue` runs the job at once, in the caller's thread and context, and lets its errors out.
+
+    Arguments travel as they would through the database; nothing is written, and `wait`, `at`, retries and concurrency rules are
+    left out of account.
+    """
+    client = _queue().client
+    before = client.interceptor
+    client.interceptor = _run_at_once
+    try:
+        yield
+    finally:
+        client.interceptor = before
+
+
+def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> bool:
+    args, kwargs = decode(job.arguments, references=client.references)
+    result: Any = handle.call.definition.function(*args, **kwargs)
+    if handle.call.definition.is_async:
+        asyncio.run(result)
+    handle.enqueued = True
+    return True
+
+
+def drain(*, limit: int | None = None, queues: tuple[str, ...] = ("*",)) -> int:
+    """Run what is due until nothing is left, and say how many jobs that were. Scheduled jobs that are not due stay."""
+    return _queue().work(limit=limit, queues=queues)
+
+
+def assert_enqueued(job: JobDefinition[Any, Any], *args: Any, **kwargs: Any) -> JobHandle:
+    """Fail unless a job with these arguments waits in the queue: ready, scheduled or blocked.
+
+    :return: its handle; the latest where there are several.
+    """
+    client = _queue().client
+    wanted = client.new_job(job.build(*args, **kwargs).call).arguments
+    waiting = [state.value for state in (State.READY, State.SCHEDULED, State.BLOCKED)]
+    rows = select(jobs).where(jobs.c.name == job.name, jobs.c.state.in_(waiting)).order_by(jobs.c.id.desc())
+    with client.database.connect() as connection:
+        found = [JobHandle.of_row(client, row) for row in connection.execute(rows)]
+    for handle in found:
+        if handle.arguments == wanted:
+            return handle
+    others = ", ".join(handle.arguments for handle in found) or "none"
+    raise AssertionError(f"No {job.name} with arguments {wanted} is waiting. Waiting ones of this job: {others}.")

@@ -1,0 +1,162 @@
+"""How a worker hears of new work before its next poll.
+
+On one host every worker listens on a datagram socket in a folder that is named after the database; whoever has committed
+new jobs sends an empty datagram to each. Between hosts PostgreSQL's NOTIFY does the same. A message that gets lost costs
+no more than the wait for the next poll.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import tempfile
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+from .database import CHANNEL, Database, notify
+
+#: How long a sender trusts its list of the workers of this host, in seconds.
+_LISTING_TTL = 0.5
+_MESSAGE = b"\0"
+
+
+def _folder(database: Database) -> Path:
+    return Path(tempfile.gettempdir()) / f"flask-queue-{os.getuid()}-{database.identity}"
+
+
+class Announcer:
+    """Tells the workers of this database that there may be something to do for them."""
+
+    def __init__(self, database: Database) -> None:
+        self._folder = _folder(database)
+        self._database = database
+        self._socket: socket.socket | None = None
+        self._pid = 0
+        self._addresses: list[str] = []
+        self._listed_at = 0.0
+
+    def announce(self) -> None:
+        """Wake the workers of this host. Never raises, never waits."""
+        moment = time.monotonic()
+        if moment - self._listed_at > _LISTING_TTL or self._pid != os.getpid():
+            self._look(moment)
+        for address in self._addresses:
+            self._send(address)
+
+    def notify_others(self) -> None:
+        """Wake the workers of other hosts, where the database can carry the message."""
+        if self._database.dialect_name == "postgresql":
+            with self._database.connect() as connection:
+                notify(connection)
+
+    def __del__(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def _look(self, moment: float) -> None:
+        if self._pid != os.getpid():  # the first time, or in a forked child
+            self._socket, self._pid = _datagram_socket(), os.getpid()
+            weakref.finalize(self, self._socket.close)  # an application that is dropped has nobody else to close it
+        try:
+            self._addresses = [entry.path for entry in os.scandir(self._folder)]
+        except OSError:
+            self._addresses = []
+        self._listed_at = moment
+
+    def _send(self, address: str) -> None:
+        assert self._socket is not None
+        try:
+            self._socket.sendto(_MESSAGE, address)
+        except BlockingIOError:
+            pass  # its mailbox is full of wake-up calls
+        except OSError:
+            self._addresses = [other for other in self._addresses if other != address]
+            with contextlib.suppress(OSError):  # its process died without tidying up
+                os.unlink(address)
+
+
+def _datagram_socket() -> socket.socket:
+    mailbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    mailbox.setblocking(False)
+    return mailbox
+
+
+class Listener:
+    """Where a worker waits for announcements: file descriptors for `select`, and a way to empty them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._socket: socket.socket | None = None
+        self._address: Path | None = None
+        self._notifications: Any | None = None
+
+    def open(self) -> None:
+        """Begin to listen. Where that is impossible the worker polls, and nothing else is lost."""
+        with contextlib.suppress(OSError):
+            self._open_socket()
+        self._open_notifications()
+
+    def _open_socket(self) -> None:
+        folder = _folder(self._database)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to somebody else")
+        mailbox = _datagram_socket()
+        address = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
+        mailbox.bind(str(address))
+        self._socket, self._address = mailbox, address
+
+    def _open_notifications(self) -> None:
+        if self._database.dialect_name != "postgresql" or self._database.url.get_driver_name() != "psycopg":
+            return
+        with contextlib.suppress(Exception):  # an outage; the next poll will report it
+            raw = self._database.autocommit.raw_connection()
+            raw.detach()
+            self._notifications = raw.driver_connection
+            assert self._notifications is not None
+            self._notifications.execute(f"LISTEN {CHANNEL}")
+
+    def descriptors(self) -> list[int]:
+        """What to hand to `select` now."""
+        found = [self._socket.fileno()] if self._socket is not None else []
+        if self._notifications is not None and not self._notifications.closed:
+            found.append(self._notifications.fileno())
+        return found
+
+    def drain(self) -> None:
+        """Take all messages: they say the same thing."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                while self._socket.recv(64):
+                    pass
+        if self._notifications is not None:
+            self._drain_notifications()
+
+    def _drain_notifications(self) -> None:
+        assert self._notifications is not None
+        try:
+            for _ in self._notifications.notifies(timeout=0):
+                pass
+        except Exception:  # the server went away; polls go on, and a later one finds it back
+            with contextlib.suppress(Exception):
+                self._notifications.close()
+            self._notifications = None
+
+    def repair(self) -> None:
+        """Listen to the server again after its connection was lost."""
+        if self._notifications is None:
+            self._open_notifications()
+
+    def close(self) -> None:
+        """Stop listening and tidy up."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._address is not None:
+            self._address.unlink(missing_ok=True)
+        if self._notifications is not None:
+            with contextlib.suppress(Exception):
+                self._notifications.close()
