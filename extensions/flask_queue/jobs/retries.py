@@ -146,4 +146,6 @@ def _is_seconds(value: object) -> bool:
 
 
 def _seconds(value: Seconds) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return float(max(-1.0, min(value, 2 * _LONGEST)))  # an int may be too large for a float

@@ -1,0 +1,91 @@
+"""Arguments for people to read: `1, name="x"`. Nothing is loaded or rebuilt, and secrets are left out."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+Show = Callable[[Any], str]
+
+_FILTERED = "[FILTERED]"
+
+
+def describe(text: str, filtered: Collection[str] = ()) -> str:
+    """Show stored arguments as they would stand in a call.
+
+    :param filtered: words; the value of a keyword argument or a dict key whose name has one of them in it, in any case, is
+        shown as [FILTERED].
+    :return: never an error: a text that is no list of arguments is shown as it is, unless it mentions a filtered word.
+    """
+    description = _Description(filtered)
+    try:
+        return description.call(json.loads(text))
+    except Exception:  # whatever is in the database, the page that shows it must come up
+        return _FILTERED if description.hides(text) else text
+
+
+class _Description:
+    """How each kind of value is shown, given the words to hide."""
+
+    def __init__(self, filtered: Collection[str]) -> None:
+        self._words = [word.lower() for word in filtered if word]
+
+    def hides(self, name: str) -> bool:
+        lower = name.lower()
+        return any(word in lower for word in self._words)
+
+    def call(self, value: Any) -> str:
+        if isinstance(value, list):
+            return self._joined(value)
+        if value.keys() != {"args", "kwargs"}:
+            raise ValueError
+        pairs = value["kwargs"].get("$dict") or value["kwargs"].items()
+        keywords = [f"{name}={self._under(name, item)}" for name, item in pairs]
+        return ", ".join([*map(self._show, value["args"]), *keywords])
+
+    def _joined(self, values: Iterable[Any]) -> str:
+        return ", ".join(map(self._show, values))
+
+    def _under(self, name: object, value: Any) -> str:
+        return _FILTERED if isinstance(name, str) and self.hides(name) else self._show(value)
+
+    def _show(self, value: Any) -> str:
+        if isinstance(value, str):
+            return json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list):
+            return f"[{self._joined(value)}]"
+        if isinstance(value, dict):
+            return self._object(value)
+        return repr(value)
+
+    def _object(self, value: dict[str, Any]) -> str:
+        tag = next(iter(value), "")
+        if not tag.startswith("$"):
+            return self._pairs(value.items())
+        content, *marks = value.values()
+        if tag in _SPECIAL:
+            return _SPECIAL[tag](self, content)
+        named = [f"{name}={self._show(mark)}" for name, mark in zip(list(value)[1:], marks, strict=True)]
+        shown = self._joined(content) if isinstance(content, list) else self._show(content)
+        return f"{tag[1:]}({', '.join([shown, *named])})"
+
+    def _pairs(self, pairs: Iterable[Any]) -> str:
+        return "{" + ", ".join(f"{self._show(key)}: {self._under(key, item)}" for key, item in pairs) + "}"
+
+    def _tuple(self, values: list[Any]) -> str:
+        return f"({self._joined(values)}{',' if len(values) == 1 else ''})"
+
+    def _set(self, values: list[Any]) -> str:
+        return f"{{{self._joined(values)}}}" if values else "set()"
+
+
+_SPECIAL: dict[str, Callable[[_Description, Any], str]] = {
+    "$int": lambda _, text: str(text),
+    "$float": lambda _, text: str(text),
+    "$bytes": lambda _, text: repr(b64decode(text)),
+    "$dict": _Description._pairs,
+    "$tuple": _Description._tuple,
+    "$set": _Description._set,
+}
