@@ -8,15 +8,16 @@ import logging
 import os
 import sys
 
+from click import ClickException
+
 from app import create_app
-from app.environment import ConfigurationError
 from app.readiness import require_tables
 from app.server import WebServer, bind
 
 try:
     app = create_app()
-except ConfigurationError as error:
-    sys.exit(f"Error: {error}")
+except ClickException as error:
+    sys.exit(f"Error: {error.message}")
 
 
 def main() -> None:
@@ -31,14 +32,21 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serve Lorem News.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"), help="address to listen on (HOST)")
-    parser.add_argument("--port", default=os.environ.get("PORT", "8000"), type=int, help="port, 0 for any free one (PORT)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+    parser.add_argument("--host", default=host, help=f"address to listen on, by default HOST or {host}")
+    parser.add_argument("--port", default=port, type=_port, help=f"by default PORT or {port}; 0 is any free one")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: use a number from 0 to 65535")
+    return int(text)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except ConfigurationError as error:
-        sys.exit(f"Error: {error}")
+    except ClickException as error:
+        sys.exit(f"Error: {error.message}")

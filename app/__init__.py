@@ -13,9 +13,11 @@ from app import cli, errors, jobs, migrations, security, sqlite, templating
 from app.accounts.views import bp as accounts
 from app.comments.views import bp as comments
 from app.config import configure
+from app.environment import ConfigurationError
 from app.extensions import csrf, db, litestream, login_manager, migrate, queue
 from app.posts.views import bp as posts
 from app.routing import IdConverter
+from flask_queue.errors import ConfigurationError as QueueConfigurationError
 
 __all__ = ["create_app", "jobs"]
 
@@ -44,7 +46,10 @@ def _init_extensions(app: Flask) -> None:
     migrations.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
-    queue.init_app(app, db)
+    try:
+        queue.init_app(app, db)
+    except QueueConfigurationError as error:
+        raise ConfigurationError(str(error)) from error
     litestream.init_app(app, db, queue)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from app.environment import ROOT, ConfigurationError, read
 
 SHORTEST_SECRET = 16
+PATHS = ("MAIL_OUTBOX", "QUEUE_CONFIG_FILE", "QUEUE_RECURRING_FILE", "QUEUE_PIDFILE")
 
 
 class Config:
@@ -21,6 +22,10 @@ class Config:
     SECRET_KEY: str | None = None
     PUBLIC_URL = "http://127.0.0.1:8000"
     PROXY_COUNT = 0
+
+    QUEUE_CONFIG_FILE: str | None = "config/queue.yml"
+    QUEUE_RECURRING_FILE: str | None = "config/recurring.yml"
+    QUEUE_IN_WEB = False
 
     POSTS_PER_PAGE = 30
     COMMENTS_PER_PAGE = 100
@@ -81,7 +86,9 @@ def configure(app: Flask, config: Mapping[str, Any] | str | None) -> None:
     app.config.update(read(os.environ))
     app.config.update(values, QUEUE_ENVIRONMENT=name)
     _place_databases(app.config)
-    app.config["MAIL_OUTBOX"] = str(ROOT / app.config["MAIL_OUTBOX"])
+    for setting in PATHS:
+        if app.config.get(setting):
+            app.config[setting] = str(ROOT / app.config[setting])
     if name == "production":
         _check_production(app)
 

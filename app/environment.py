@@ -5,6 +5,7 @@ do with which values an environment starts from.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,33 +41,14 @@ def integer(value: str) -> int:
         raise ValueError("use a whole number, like 30") from None
 
 
-def number(value: str) -> int | float:
-    """A number, whole if it is written so."""
+def structure(value: str) -> Any:
+    """JSON where it looks like it, else the text."""
+    if not value.strip().startswith(("{", "[")):
+        return value
     try:
-        return int(value) if value.strip().lstrip("+-").isdigit() else float(value)
-    except ValueError:
-        raise ValueError("use a number, like 15 or 0.5") from None
-
-
-def path(value: str) -> str:
-    """A path; a relative one starts at the project's root, wherever the command was called."""
-    return str(ROOT / value)
-
-
-def words(value: str) -> list[str]:
-    """Words between commas."""
-    return [word.strip() for word in value.split(",") if word.strip()]
-
-
-def mapping(value: str) -> dict[str, Any]:
-    """A JSON object."""
-    try:
-        parsed = json.loads(value)
+        return json.loads(value)
     except ValueError as error:
-        raise ValueError(f"use a JSON object ({error})") from None
-    if not isinstance(parsed, dict):
-        raise ValueError("use a JSON object, like {}")
-    return parsed
+        raise ValueError(f"this is no valid JSON ({error})") from None
 
 
 def optional(parse: Parser) -> Parser:
@@ -83,7 +65,7 @@ APPLICATION: dict[str, Parser] = {
     "POSTS_PER_PAGE": integer,
     "COMMENTS_PER_PAGE": integer,
     "MAIL_BACKEND": text,
-    "MAIL_OUTBOX": path,
+    "MAIL_OUTBOX": text,
     "MAIL_FROM": text,
     "MAIL_SMTP_HOST": text,
     "MAIL_SMTP_PORT": integer,
@@ -96,50 +78,30 @@ APPLICATION: dict[str, Parser] = {
     "WTF_CSRF_TIME_LIMIT": optional(integer),
 }
 
+# Where the application has to know a value of the queue itself. All others of QUEUE_… and LITESTREAM_… are handed on as
+# they are: the two extensions read text, and say what is wrong with it, misspelt names included.
 QUEUE: dict[str, Parser] = {
-    "QUEUE_ENVIRONMENT": text,
-    "QUEUE_IN_WEB": boolean,
     "QUEUE_BIND_KEY": optional(text),
-    "QUEUE_CONFIG_FILE": optional(path),
-    "QUEUE_RECURRING_FILE": optional(path),
-    "QUEUE_MODE": text,
-    "QUEUE_SKIP_RECURRING": boolean,
-    "QUEUE_PIDFILE": optional(path),
-    "QUEUE_HEARTBEAT_INTERVAL": number,
-    "QUEUE_ALIVE_THRESHOLD": number,
-    "QUEUE_SHUTDOWN_TIMEOUT": number,
-    "QUEUE_PRESERVE_FINISHED_JOBS": boolean,
-    "QUEUE_CLEAR_FINISHED_JOBS_AFTER": number,
-    "QUEUE_SILENCE_POLLING": boolean,
-    "QUEUE_CONCURRENCY_DURATION": number,
-    "QUEUE_TIME_ZONE": optional(text),
-    "QUEUE_AFTER_COMMIT": boolean,
-    "QUEUE_URL_PREFIX": text,
-    "QUEUE_FILTER_ARGUMENTS": words,
-    "QUEUE_AUTHORIZE": optional(text),
+    "QUEUE_CONFIG_FILE": optional(text),
+    "QUEUE_RECURRING_FILE": optional(text),
+    "QUEUE_PIDFILE": optional(text),
+    "QUEUE_IN_WEB": boolean,
 }
+LITESTREAM: dict[str, Parser] = {"LITESTREAM_DATABASES": structure, "LITESTREAM_REPLICA": structure}
+HANDED_ON = re.compile(r"(?:QUEUE|LITESTREAM)_\w+")
 
-# Credentials (LITESTREAM_ACCESS_KEY_ID and the like) are left out on purpose: they stay in the environment.
-LITESTREAM: dict[str, Parser] = {
-    "LITESTREAM_ENABLED": boolean,
-    "LITESTREAM_BIN": optional(path),
-    "LITESTREAM_CONFIG_PATH": optional(path),
-    "LITESTREAM_DATABASES": mapping,
-    "LITESTREAM_SOCKET": path,
-    "LITESTREAM_METRICS_ADDR": optional(text),
-    "LITESTREAM_SYNC_INTERVAL": text,
-    "LITESTREAM_SNAPSHOT_RETENTION": text,
-    "LITESTREAM_STOP_TIMEOUT": number,
-    "LITESTREAM_VERIFY_WAIT": number,
-    "LITESTREAM_RESTORE_TIMEOUT": number,
-    "LITESTREAM_VERIFY_QUEUE": text,
-}
+# Credentials, and what the litestream binary reads itself: they stay in the environment, which it inherits.
+KEPT_BACK = re.compile(r"LITESTREAM_(?:\w+_KEY|\w+_KEY_ID|CONFIG)")
 
 
 def read(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings that environment variables give, as values of the right type."""
-    settings = APPLICATION | QUEUE | LITESTREAM
-    return {name: _parsed(name, environ[name], parse) for name, parse in settings.items() if name in environ}
+    parsers = APPLICATION | QUEUE | LITESTREAM
+    return {name: _parsed(name, value, parsers.get(name, text)) for name, value in environ.items() if _is_ours(name)}
+
+
+def _is_ours(name: str) -> bool:
+    return name in APPLICATION or bool(HANDED_ON.fullmatch(name) and not KEPT_BACK.fullmatch(name))
 
 
 def _parsed(name: str, value: str, parse: Parser) -> Any:

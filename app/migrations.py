@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import Flask, current_app, g
@@ -18,6 +19,7 @@ from flask_migrate.cli import db as flask_migrate_group
 from sqlalchemy.exc import OperationalError
 
 from app.environment import ROOT
+from app.extensions import migrate
 
 FOLDERS = (ROOT / "migrations", ROOT / "migrations_queue")
 CHANGING = ("upgrade", "downgrade", "stamp")  # the first failure ends them
@@ -35,6 +37,13 @@ def init_app(app: Flask) -> None:
         for name, command in flask_migrate_group.commands.items()
     }
     app.cli.add_command(group, name="db")
+
+
+@migrate.configure
+def _print_where_we_print(config: Config) -> Config:
+    """Alembic writes to what was the standard output when it was imported."""
+    config.stdout = sys.stdout
+    return config
 
 
 def _covering(name: str, command: click.Command) -> click.Command:

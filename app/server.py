@@ -3,6 +3,7 @@
 Waitress knows nothing of signals: TERM would kill it in the middle of its answers.
 """
 
+import os
 import signal
 import socket
 import time
@@ -29,8 +30,8 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise ConfigurationError(
             f"Cannot listen on {host} port {port}: {reason}. Stop what is using it, or choose another address "
             "with --host and --port or the environment variables HOST and PORT."
@@ -50,7 +51,7 @@ class WebServer:
             while not self.stopping:
                 wasyncore.loop(timeout=30, map=self.channels, count=1)
             self._drain()
-        self.server.close()
+        wasyncore.close_all(self.channels, ignore_all=True)
 
     def stop(self) -> None:
         """Take no more connections and let `run` return. Safe in a signal handler and from any thread."""

@@ -1,5 +1,6 @@
 """What the application is configured with, and what it refuses to start with."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,17 @@ from sqlalchemy import text
 
 from app import create_app
 from app.config import configure
-from app.environment import APPLICATION, LITESTREAM, QUEUE, ConfigurationError
-from app.extensions import db
+from app.environment import ConfigurationError
+from app.extensions import db, queue
 
 SECRET = "a-secret-that-nobody-knows"
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in APPLICATION | QUEUE | LITESTREAM:
-        monkeypatch.delenv(name, raising=False)
+    for name in ("SECRET_KEY", "PUBLIC_URL", *os.environ):
+        if name.startswith(("QUEUE_", "LITESTREAM_", "SQLALCHEMY_", "MAIL_", "SECRET_KEY", "PUBLIC_URL")):
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -81,20 +83,11 @@ def test_an_unknown_environment_is_refused(root: Path, monkeypatch: pytest.Monke
         ("MAIL_SMTP_PASSWORD", "12345", "12345"),
         ("SESSION_COOKIE_SECURE", "1", True),
         ("WTF_CSRF_TIME_LIMIT", "none", None),
-        ("QUEUE_MODE", "thread", "thread"),
-        ("QUEUE_SKIP_RECURRING", "TRUE", True),
-        ("QUEUE_PRESERVE_FINISHED_JOBS", "false", False),
-        ("QUEUE_SILENCE_POLLING", "0", False),
-        ("QUEUE_HEARTBEAT_INTERVAL", "0.5", 0.5),
-        ("QUEUE_ALIVE_THRESHOLD", "60", 60),
-        ("QUEUE_CLEAR_FINISHED_JOBS_AFTER", "86400", 86400),
-        ("QUEUE_TIME_ZONE", "Europe/Lisbon", "Europe/Lisbon"),
-        ("QUEUE_FILTER_ARGUMENTS", "password, token,", ["password", "token"]),
-        ("QUEUE_AUTHORIZE", "app.access:role", "app.access:role"),
         ("QUEUE_CONFIG_FILE", "", None),
-        ("LITESTREAM_ENABLED", "1", True),
-        ("LITESTREAM_SYNC_INTERVAL", "1s", "1s"),
+        ("QUEUE_BIND_KEY", "none", None),
+        ("QUEUE_IN_WEB", "1", True),
         ("LITESTREAM_DATABASES", '{"primary": {"path": "/a"}}', {"primary": {"path": "/a"}}),
+        ("LITESTREAM_DATABASES", "primary,queue", "primary,queue"),
     ],
 )
 def test_environment_variables_override_with_values_of_the_right_type(
@@ -107,8 +100,38 @@ def test_environment_variables_override_with_values_of_the_right_type(
 
 
 @pytest.mark.parametrize(
-    "name", ["MAIL_OUTBOX", "QUEUE_CONFIG_FILE", "QUEUE_RECURRING_FILE", "QUEUE_PIDFILE", "LITESTREAM_CONFIG_PATH"]
+    ("variable", "value", "setting", "expected"),
+    [
+        ("QUEUE_MODE", "thread", "mode", "thread"),
+        ("QUEUE_SKIP_RECURRING", "1", "skip_recurring", True),
+        ("QUEUE_PRESERVE_FINISHED_JOBS", "false", "preserve_finished_jobs", False),
+        ("QUEUE_HEARTBEAT_INTERVAL", "0.5", "heartbeat_interval", 0.5),
+        ("QUEUE_SHUTDOWN_TIMEOUT", "40", "shutdown_timeout", 40),
+        ("QUEUE_TIME_ZONE", "Europe/Lisbon", "time_zone", "Europe/Lisbon"),
+        ("QUEUE_FILTER_ARGUMENTS", "password, token,", "filter_arguments", ("password", "token")),
+        ("QUEUE_AUTHORIZE", "app.access:role", "authorize", "app.access:role"),
+        ("QUEUE_URL_PREFIX", "/backstage", "url_prefix", "/backstage"),
+        ("QUEUE_METRICS_TOKEN", "0123", "metrics_token", "0123"),
+    ],
 )
+def test_the_queue_reads_its_settings_from_the_environment(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, setting: str, expected: Any
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with make_app().app_context():
+        assert getattr(queue.settings, setting) == expected
+
+
+@pytest.mark.parametrize("variable", ["QUEUE_SHUTDOWN_TIMEOUT", "LITESTREAM_STOP_TIMEOUT"])
+def test_the_extensions_refuse_what_they_cannot_use_by_the_variables_name(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "soon")
+    with pytest.raises(Exception, match=variable):
+        make_app()
+
+
+@pytest.mark.parametrize("name", ["MAIL_OUTBOX", "QUEUE_CONFIG_FILE", "QUEUE_RECURRING_FILE", "QUEUE_PIDFILE"])
 def test_relative_paths_start_at_the_root(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "somewhere/file")
     assert configured()[name] == f"{root}/somewhere/file"
@@ -130,11 +153,9 @@ def test_without_a_bind_key_there_is_one_database(root: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
-        ("QUEUE_SKIP_RECURRING", "maybe", "use true or false"),
-        ("QUEUE_SHUTDOWN_TIMEOUT", "soon", "use a number"),
+        ("QUEUE_IN_WEB", "maybe", "use true or false"),
         ("POSTS_PER_PAGE", "1.5", "use a whole number"),
-        ("LITESTREAM_DATABASES", "[]", "use a JSON object"),
-        ("LITESTREAM_DATABASES", "{", "use a JSON object"),
+        ("LITESTREAM_DATABASES", "{", "this is no valid JSON"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_refused_with_advice(
