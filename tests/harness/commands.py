@@ -99,6 +99,7 @@ class Command:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        self.process.wait(10)
 
     def _remaining(self) -> set[int]:
         self.process.poll()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +38,8 @@ class Site:
         self.ledger = Ledger(directory / "ledger.jsonl")
         self.tables = Tables(database_url)
         self.commands: list[Command] = []
+        #: Environment variables of the processes, beside those of this one.
+        self.variables: dict[str, str] = {}
         self.config: dict[str, Any] = {
             "SQLALCHEMY_DATABASE_URI": f"sqlite:///{directory / 'primary.sqlite3'}",
             "SQLALCHEMY_BINDS": {"queue": database_url},
@@ -77,7 +81,7 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "HARNESS_CONFIG": json.dumps(self.config), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, "HARNESS_CONFIG": json.dumps(self.config), **self.variables}
 
     @contextmanager
     def application(self) -> Iterator[Flask]:
@@ -99,7 +103,11 @@ class Site:
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `flask …` to its end."""
-        return commands.run((*commands.FLASK, *arguments), environment=self.environment)
+        return self.run(*commands.FLASK, *arguments)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run any command to its end."""
+        return commands.run(arguments, environment=self.environment)
 
     def start_queue(self, *options: str) -> Command:
         """Start `flask queue start …`, without waiting for anything."""
@@ -109,16 +117,25 @@ class Site:
         """Start `flask queue start …` and wait until so many processes have registered: supervisor, dispatcher, worker."""
         before = {row.id for row in self.tables.processes()}
         command = self.start_queue(*options)
+        self.wait_for_processes(command, processes, besides=before)
+        return command
+
+    def wait_for_processes(self, command: Command, count: int, *, besides: Collection[int] = ()) -> None:
+        """Until a command, which must not end, has registered so many processes besides the rows with these ids."""
 
         def registered() -> bool:
             assert command.process.poll() is None, f"ended with {command.process.returncode}:\n{command.output}"
-            return len({row.id for row in self.tables.processes()} - before) >= processes
+            return len({row.id for row in self.tables.processes()} - set(besides)) >= count
 
-        eventually(registered, timeout=30, what=lambda: f"{processes} registered processes:\n{command.output}")
-        return command
+        eventually(registered, timeout=30, what=lambda: f"{count} registered processes:\n{command.output}")
 
     def worker_pids(self) -> list[int]:
         return [row.pid for row in self.tables.processes("Worker")]
+
+    def kill(self, pid: int) -> None:
+        """kill -9, as an operator or the kernel would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     def stop_everything(self) -> None:
         for command in self.commands:

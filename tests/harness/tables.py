@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select, text
 
-from flask_queue.models import attempts, jobs, processes
+from flask_queue.models import attempts, jobs, processes, recurring_runs
 
 from .databases import connect
 
@@ -40,6 +40,16 @@ class Tables:
     def processes(self, kind: str | None = None) -> Sequence[Row[Any]]:
         rows = self._all(select(processes).order_by(processes.c.id))
         return [row for row in rows if kind in (None, row.kind)]
+
+    def forget_process(self, process_id: int) -> None:
+        """Delete the row of a process behind its back."""
+        with connect(self.url) as connection:
+            connection.execute(processes.delete().where(processes.c.id == process_id))
+
+    def runs(self, task_key: str) -> Sequence[Row[Any]]:
+        """The ticks of a recurring task, oldest first."""
+        task = recurring_runs.c.task_key == task_key
+        return self._all(select(recurring_runs).where(task).order_by(recurring_runs.c.run_at))
 
     def overdue(self) -> int:
         """Scheduled jobs whose time came more than three seconds ago, by the database's clock."""
