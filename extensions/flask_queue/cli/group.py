@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..database import is_missing_table, is_outage
-from ..errors import MissingTables, NotInitialized, QueueError
+from ..errors import EnqueueError, MissingTables, NotInitialized, QueueError
 
 if TYPE_CHECKING:
     from ..extension import FlaskQueue
@@ -26,10 +26,14 @@ class QueueGroup(AppGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except EnqueueError as error:
+            raise click.ClickException(_of_database(error.__cause__) or _one_line(error)) from error
         except QueueError as error:
             raise click.ClickException(str(error)) from error
         except (DBAPIError, PoolTimeoutError) as error:
-            raise click.ClickException(_sentence(error)) from error
+            if sentence := _of_database(error):
+                raise click.ClickException(sentence) from error
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -42,11 +46,19 @@ def current_queue() -> FlaskQueue:
     return cast("FlaskQueue", current_app.extensions["queue"])
 
 
-def _sentence(error: DBAPIError | PoolTimeoutError) -> str:
-    """What to do about a database that does not do as it is told. What is nobody's mistake is raised again."""
+def _of_database(error: BaseException | None) -> str | None:
+    """What to do about a database that does not do as it is told; None if that is nobody's mistake but ours."""
+    if error is None:
+        return None
     if is_missing_table(error):
         return str(MissingTables())
-    if not isinstance(error, PoolTimeoutError) and not is_outage(error):
-        raise error
-    said = " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".")
-    return f"The queue's database does not answer: {said}. Is it running, and are SQLALCHEMY_BINDS and QUEUE_BIND_KEY right?"
+    if is_outage(error) or isinstance(error, PoolTimeoutError):
+        said = _one_line(getattr(error, "orig", None) or error).rstrip(".")
+        return (
+            f"The queue's database does not answer: {said}. Is it running, and are SQLALCHEMY_BINDS and QUEUE_BIND_KEY right?"
+        )
+    return None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from .. import supervisors
+from .. import log, supervisors
 from .check import configuration_options, read_configuration
 from .group import current_queue
 
@@ -36,4 +36,5 @@ def start(mode: str | None, **options: Any) -> None:
     queue = current_queue()
     configuration = read_configuration(**options)
     queue.check_tables()
+    log.to_standard_output()
     sys.exit(supervisors.start(queue.runtime(), configuration, mode=mode))

@@ -71,7 +71,7 @@ def test_every_problem_is_a_line_on_stderr(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.behaviour("N1")
 def test_unreadable_yaml_is_a_problem(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "queue.yml").write_text("workers: [")
+    (tmp_path / "queue.yml").write_text("workers: [\n")
     result = run("check")
     assert result.exit_code == 1
     assert f"{tmp_path / 'queue.yml'}: line 2, column 1: not valid YAML" in result.stderr

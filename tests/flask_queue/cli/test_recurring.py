@@ -1,0 +1,106 @@
+"""`flask queue recurring`: the tasks of the configuration and those added at run time, with their next runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queue import FlaskQueue
+from flask_queue.jobs.schedules import Schedule
+
+from .conftest import Run
+
+TASKS = """
+digest: {class: welcome, args: [1], schedule: every day at 1am EST}
+sums: {job: add, args: [1], schedule: "*/5 * * * *"}
+rest: {job: add, schedule: every hour, enabled: false}
+"""
+
+
+@pytest.fixture
+def app_config(app_config: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "recurring.yml").write_text(TASKS)
+    return {**app_config, "QUEUE_RECURRING_FILE": tmp_path / "recurring.yml"}
+
+
+@pytest.fixture
+def app(app: Flask, jobs: SimpleNamespace) -> Iterator[Flask]:
+    return app
+
+
+def next_run(schedule: str) -> str:
+    return f"{Schedule.parse(schedule).next_after(datetime.now(UTC)):%Y-%m-%d %H:%M}"
+
+
+def test_configured_tasks_are_shown_before_any_scheduler_has_run(run: Run) -> None:
+    expected = [
+        ["digest", "welcome", "every day at 1am EST", next_run("0 6 * * *"), "-"],
+        ["rest", "add", "every hour", "paused", "-"],
+        ["sums", "add", "*/5 * * * *", next_run("*/5 * * * *"), "-"],
+    ]
+    headings, *lines = run("recurring").stdout.splitlines()
+    assert cells(headings) == ["KEY", "JOB", "SCHEDULE", "NEXT RUN (UTC)", "LAST RUN (UTC)"]
+    assert [cells(line) for line in lines] == expected
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_tasks_added_at_run_time_are_shown_too(run: Run, queue: FlaskQueue) -> None:
+    queue.schedule_recurring_task("nightly", job="add", schedule="0 3 * * *", args=[1])
+    assert ["nightly", "add", "0 3 * * *", next_run("0 3 * * *"), "-"] in map(cells, run("recurring").stdout.splitlines())
+
+
+def test_machines_get_moments(run: Run) -> None:
+    digest = json.loads(run("recurring", "--json").stdout)[0]
+    assert (digest["key"], digest["job"], digest["paused"]) == ("digest", "welcome", False)
+    due = datetime.fromisoformat(digest["next_run_at"])
+    assert (due.hour, due.minute) == (6, 0)
+    assert due - datetime.now(UTC) <= timedelta(days=1)
+
+
+def test_a_task_is_paused_resumed_and_run(run: Run, queue: FlaskQueue) -> None:
+    queue.schedule_recurring_task("nightly", job="add", schedule="0 3 * * *", args=[1])
+    assert run("recurring", "pause", "nightly").stdout == "Paused nightly.\n"
+    assert queue.recurring_tasks["nightly"].paused
+    assert "paused" in next(line for line in run("recurring").stdout.splitlines() if line.startswith("nightly"))
+    assert run("recurring", "resume", "nightly").stdout == "Resumed nightly.\n"
+    assert not queue.recurring_tasks["nightly"].paused
+    result = run("recurring", "run", "nightly")
+    [job] = queue.jobs.ready.all()
+    assert result.stdout == f"Enqueued job {job.id}.\n"
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "run"])
+def test_an_unknown_task_is_refused(run: Run, command: str) -> None:
+    result = run("recurring", command, "digset")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: There is no recurring task 'digset'. Did you mean 'digest'?\n"
+
+
+def test_a_configured_task_that_no_scheduler_has_seen_is_told_apart(run: Run) -> None:
+    result = run("recurring", "run", "digest")
+    assert result.exit_code == 1
+    assert "no scheduler has started with it yet" in result.stderr
+    assert "flask queue enqueue welcome" in result.stderr
+
+
+def test_a_bad_task_is_told_and_the_others_are_shown(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "recurring.yml").write_text(TASKS + "never: {job: add, schedule: tomorrow}\n")
+    result = run("recurring")
+    assert result.exit_code == 0
+    assert "never: Schedule is not a supported recurring schedule" in result.stderr
+    assert len(result.stdout.splitlines()) == 4
+
+
+def test_no_tasks_are_told_where_they_would_stand(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "recurring.yml").write_text("")
+    assert run("recurring").stdout == "There are no recurring tasks. They stand in config/recurring.yml.\n"

@@ -1,0 +1,52 @@
+"""`flask queue work`: what is due, then the end."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from flask_queue import FlaskQueue
+
+from .conftest import Run
+
+
+@pytest.mark.behaviour("N5")
+def test_what_is_due_is_run_and_counted(run: Run, queue: FlaskQueue, jobs: SimpleNamespace) -> None:
+    for number in range(3):
+        jobs.add.enqueue(number)
+    later = jobs.add.using(wait=600).enqueue(9)
+    result = run("work")
+    assert (result.exit_code, result.stdout) == (0, "Ran 3 jobs.\n")
+    assert queue.jobs.finished.count() == 3
+    assert later.status == "scheduled"
+
+
+def test_nothing_to_do_is_no_error(run: Run, jobs: SimpleNamespace) -> None:
+    assert run("work").stdout == "Ran 0 jobs.\n"
+
+
+def test_failures_leave_the_exit_status_at_0(run: Run, queue: FlaskQueue, jobs: SimpleNamespace) -> None:
+    jobs.broken.enqueue()
+    result = run("work")
+    assert (result.exit_code, result.stdout) == (0, "Ran 1 job.\n")
+    assert queue.jobs.failed.count() == 1
+
+
+def test_no_more_than_the_limit_is_run(run: Run, queue: FlaskQueue, jobs: SimpleNamespace) -> None:
+    for number in range(5):
+        jobs.add.enqueue(number)
+    assert run("work", "--limit", "2").stdout == "Ran 2 jobs.\n"
+    assert queue.jobs.ready.count() == 3
+
+
+def test_only_the_chosen_queues_are_worked_on(run: Run, queue: FlaskQueue, jobs: SimpleNamespace) -> None:
+    jobs.add.enqueue(1)
+    jobs.welcome.enqueue(1)
+    assert run("work", "--queues", "ma*, other").stdout == "Ran 1 job.\n"
+    assert [job.name for job in queue.jobs.ready.all()] == ["add"]
+
+
+@pytest.mark.parametrize("options", [("--limit", "0"), ("--queues", " , ")])
+def test_impossible_options_are_refused(run: Run, options: tuple[str, ...]) -> None:
+    assert run("work", *options).exit_code == 2
