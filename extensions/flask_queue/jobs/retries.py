@@ -148,4 +148,4 @@ def _is_seconds(value: object) -> bool:
 def _seconds(value: Seconds) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return float(max(-1.0, min(value, 2 * _LONGEST)))  # an int may be too large for a float
+    return float(max(min(value, 2 * _LONGEST), -1.0))  # an int may be too large for a float; NaN stays NaN

@@ -93,8 +93,8 @@ def _time(text: str, zone: str | None = None, fold: int = 0) -> time:
 _RESTORERS: dict[str, Callable[..., object]] = {
     "$int": lambda text: int(text, 16),
     "$float": {"inf": math.inf, "-inf": -math.inf}.__getitem__,
-    "$decimal": Decimal,
-    "$uuid": UUID,
+    "$Decimal": Decimal,
+    "$UUID": UUID,
     "$bytes": partial(b64decode, validate=True),
     "$date": date.fromisoformat,
     "$time": _time,

@@ -7,8 +7,6 @@ from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-Show = Callable[[Any], str]
-
 _FILTERED = "[FILTERED]"
 
 
@@ -39,11 +37,14 @@ class _Description:
     def call(self, value: Any) -> str:
         if isinstance(value, list):
             return self._joined(value)
-        if value.keys() != {"args", "kwargs"}:
+        args, kwargs = value.pop("args"), value.pop("kwargs")
+        if value or not isinstance(args, list):
             raise ValueError
-        pairs = value["kwargs"].get("$dict") or value["kwargs"].items()
-        keywords = [f"{name}={self._under(name, item)}" for name, item in pairs]
-        return ", ".join([*map(self._show, value["args"]), *keywords])
+        pairs = kwargs["$dict"] if "$dict" in kwargs else kwargs.items()
+        return ", ".join([*map(self._show, args), *(self._mark(name, item) for name, item in pairs)])
+
+    def _mark(self, name: str, value: Any) -> str:
+        return f"{name}={self._under(name, value)}"
 
     def _joined(self, values: Iterable[Any]) -> str:
         return ", ".join(map(self._show, values))
@@ -64,12 +65,11 @@ class _Description:
         tag = next(iter(value), "")
         if not tag.startswith("$"):
             return self._pairs(value.items())
-        content, *marks = value.values()
+        content = value.pop(tag)
         if tag in _SPECIAL:
             return _SPECIAL[tag](self, content)
-        named = [f"{name}={self._show(mark)}" for name, mark in zip(list(value)[1:], marks, strict=True)]
         shown = self._joined(content) if isinstance(content, list) else self._show(content)
-        return f"{tag[1:]}({', '.join([shown, *named])})"
+        return f"{tag[1:]}({', '.join([shown, *(self._mark(name, mark) for name, mark in value.items())])})"
 
     def _pairs(self, pairs: Iterable[Any]) -> str:
         return "{" + ", ".join(f"{self._show(key)}: {self._under(key, item)}" for key, item in pairs) + "}"
@@ -80,6 +80,14 @@ class _Description:
     def _set(self, values: list[Any]) -> str:
         return f"{{{self._joined(values)}}}" if values else "set()"
 
+    def _model(self, content: list[Any]) -> str:
+        name, key = content
+        return f"{_last_part(name)}({self._joined(key)})"
+
+
+def _last_part(class_name: str) -> str:
+    return class_name.rpartition(":")[2].rpartition(".")[2]
+
 
 _SPECIAL: dict[str, Callable[[_Description, Any], str]] = {
     "$int": lambda _, text: str(text),
@@ -88,4 +96,6 @@ _SPECIAL: dict[str, Callable[[_Description, Any], str]] = {
     "$dict": _Description._pairs,
     "$tuple": _Description._tuple,
     "$set": _Description._set,
+    "$enum": lambda _, content: f"{_last_part(content[0])}.{content[1] or 0}",
+    "$model": _Description._model,
 }

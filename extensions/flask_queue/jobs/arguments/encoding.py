@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from reprlib import repr as short
+from reprlib import repr as shortened
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -139,7 +139,7 @@ def _dict(value: dict[object, object], depth: int, references: References | None
         for key, item in value.items():
             encoded[key] = _encode(item, depth + 1, references)
     except _Unfit as unfit:
-        unfit.path.insert(0, f"[{short(key)}]")
+        unfit.path.insert(0, f"[{_shown(key)}]")
         raise
     if all(type(key) is str for key in encoded):
         return _mapping(encoded)
@@ -157,8 +157,15 @@ def _key(key: object, depth: int, references: References | None) -> object:
     try:
         return _encode(key, depth + 1, references)
     except _Unfit as unfit:
-        unfit.path.insert(0, f"key {short(key)}")
+        unfit.path.insert(0, f"key {_shown(key)}")
         raise
+
+
+def _shown(value: object) -> str:
+    try:
+        return shortened(value)
+    except Exception:  # an int of too many digits, or someone's own __repr__: the refusal matters more
+        return type(value).__name__
 
 
 def _set(value: set[object] | frozenset[object], depth: int, references: References | None) -> object:
@@ -186,24 +193,29 @@ def _float(value: float, *_: object) -> object:
 def _decimal(value: Decimal, *_: object) -> object:
     if value.is_nan():
         raise _Unfit("NaN is not equal to itself, and so cannot come back equal: pass None for a missing number.")
-    return {"$decimal": str(value)}
+    return {"$Decimal": str(value)}
 
 
 def _datetime(value: datetime | time, *_: object) -> object:
     """Write the time on the wall, and its zone by name or as an offset; isoformat leaves out both zone and fold."""
-    zone = value.tzinfo
-    encoded: dict[str, object] = {f"${type(value).__name__}": value.isoformat()}
-    if type(zone) is ZoneInfo and zone.key:
-        encoded = {f"${type(value).__name__}": value.replace(tzinfo=None).isoformat(), "zone": zone.key}
-    elif zone is not None and type(zone) is not timezone:
-        raise _Unfit(f"its time zone {zone!r} cannot travel: use zoneinfo.ZoneInfo, or datetime.timezone for a fixed offset.")
+    tag, zone = f"${type(value).__name__}", value.tzinfo
+    if zone is None or (type(zone) is timezone and not zone.utcoffset(None).microseconds):  # of which isoformat loses some
+        encoded: dict[str, object] = {tag: value.isoformat()}
+    elif type(zone) is ZoneInfo and zone.key:
+        encoded = {tag: value.replace(tzinfo=None).isoformat(), "zone": zone.key}
+    else:
+        raise _Unfit(
+            f"its time zone {_shown(zone)} cannot travel: use a zoneinfo.ZoneInfo or a datetime.timezone of whole seconds."
+        )
     return encoded | {"fold": value.fold} if value.fold else encoded
 
 
 def _enum(member: Any) -> object:
     name = name_member(member)
     if name is None:
-        raise _Unfit(f"{member!r} cannot be found by its name: define {type(member).__qualname__} at the top of a module.")
+        raise _Unfit(
+            f"{_shown(member)} cannot be found by its name: define {type(member).__qualname__} at the top of a module."
+        )
     return {"$enum": list(name)}
 
 
@@ -220,6 +232,6 @@ _ENCODERS: dict[type, Encode] = {
     date: lambda value, *_: {"$date": value.isoformat()},
     timedelta: lambda value, *_: {"$timedelta": [value.days, value.seconds, value.microseconds]},
     Decimal: _decimal,
-    UUID: lambda value, *_: {"$uuid": str(value)},
+    UUID: lambda value, *_: {"$UUID": str(value)},
     bytes: lambda value, *_: {"$bytes": b64encode(value).decode("ascii")},
 }
