@@ -109,8 +109,16 @@ class Commands:
         return summary
 
     def _json(self, command: str, *arguments: str | Path, timeout: float) -> Any:
-        written = self.run(command, *arguments, timeout=timeout)
-        return json.loads(written) if written.strip() else []
+        return document_in(self.run(command, *arguments, timeout=timeout))
+
+
+def document_in(written: str) -> Any:
+    """Return the JSON document in what a command wrote; a user's own file may let the log into it, line by line."""
+    lines = written.splitlines()
+    for index, line in enumerate(lines):
+        if line in ("{", "[", "{}", "[]"):
+            return json.JSONDecoder().raw_decode("\n".join(lines[index:]))[0]
+    return []
 
 
 def last_error(written: str) -> str:

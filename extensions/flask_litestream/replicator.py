@@ -13,6 +13,7 @@ import enum
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,9 +148,9 @@ class Replicator:
         hung = not ready and child.poll() is None
         if hung:
             self._end(child)
-        written = self._follow(child)
+        complaints = self._follow(child)
         if not self._stopping.is_set():
-            self._note_end(f"did not answer within {self.settings.timeouts.start:g} s" if hung else _ending(child, written))
+            self._note_end(_ending(child, complaints, self.settings.timeouts.start if hung else None))
         return True
 
     def _spawn(self) -> subprocess.Popen[str] | None:
@@ -203,15 +204,17 @@ class Replicator:
         return False
 
     def _follow(self, child: subprocess.Popen[str]) -> deque[str]:
-        """Log what Litestream writes until it ends, and return the last of it."""
+        """Log what Litestream writes until it ends, and return the last things it complained about."""
         assert child.stdout is not None
-        written: deque[str] = deque(maxlen=20)
+        complaints: deque[str] = deque(maxlen=20)
         with child.stdout:
             for line in child.stdout:
-                written.append(line)
-                log_line(line)
+                level, text = parse_line(line)
+                daemon_logger.log(level, "%s", text)
+                if level >= logging.WARNING:
+                    complaints.append(text)
         child.wait()
-        return written
+        return complaints
 
     def _note_end(self, ending: str) -> None:
         logger.error("Litestream %s.", ending)
@@ -239,21 +242,23 @@ class Replicator:
 LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 
 
-def log_line(line: str) -> None:
-    """Hand a line that Litestream wrote to this application's log, at the level it has there."""
+def parse_line(line: str) -> tuple[int, str]:
+    """Return level and text of a line that Litestream wrote: JSON, the text a user's own file asks for, or an error."""
     try:
         fields = json.loads(line)
         level, message = fields.pop("level"), fields.pop("msg")
     except (ValueError, KeyError, AttributeError, TypeError):
-        daemon_logger.info("%s", line.rstrip())
-        return
+        named = re.search(r"\blevel=(\w+)", line)
+        level = "ERROR" if line.startswith("Error:") else named[1] if named else "INFO"
+        return LEVELS.get(level, logging.INFO), line.rstrip()
     fields.pop("time", None)
-    details = " ".join(f"{key}={value}" for key, value in fields.items())
-    daemon_logger.log(LEVELS.get(str(level).upper(), logging.INFO), "%s %s", message, details)
+    details = [f"{key}={value}" for key, value in fields.items()]
+    return LEVELS.get(str(level).upper(), logging.INFO), " ".join([message, *details])
 
 
-def _ending(child: subprocess.Popen[str], written: deque[str]) -> str:
-    return f"ended with exit code {child.returncode}: {last_error(''.join(written))}"
+def _ending(child: subprocess.Popen[str], complaints: deque[str], waited: float | None) -> str:
+    how = f"ended with exit code {child.returncode}" if waited is None else f"did not answer within {waited:g} s"
+    return f"{how}: {last_error(chr(10).join(complaints))}"
 
 
 def _terminate_this_process() -> None:

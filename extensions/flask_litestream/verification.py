@@ -56,6 +56,8 @@ RESTORED = "restored.sqlite3"
 FOLDER_PREFIX = "verify-"
 #: How long an abandoned row or folder (its process was killed) is left alone.
 ABANDONED_AFTER = 86_400
+#: Seconds to wait for a lock in order to delete the row; the proof stands without it.
+DELETE_WAIT = 5.0
 
 
 class Unproved(Exception):
@@ -150,17 +152,24 @@ class Verifier:
     def _restore_until_found(self, database: Database, folder: Path, token: str, steps: Steps) -> None:
         """Without a control socket nobody can be told to sync: restore again until the row has arrived."""
         begun, pause = time.monotonic(), 0.25
-        while True:
-            self._restore(database, folder, steps)
-            if has_row(folder / RESTORED, token):
-                steps.sync_duration = time.monotonic() - begun
-                return
-            (folder / RESTORED).unlink()
+        while (problem := self._try_restore(database, folder, token, steps)) is not None:
             if time.monotonic() - begun > self.timeouts.verify_wait:
-                waited = f"still does not have the row written {self.timeouts.verify_wait:g} s before"
-                raise Unproved("row_missing", f"{_restored(steps)} {waited}.")
+                raise problem
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
+        steps.sync_duration = time.monotonic() - begun
+
+    def _try_restore(self, database: Database, folder: Path, token: str, steps: Steps) -> Unproved | None:
+        """Restore once, and return why the row is not there; perhaps only not yet."""
+        (folder / RESTORED).unlink(missing_ok=True)
+        try:
+            self._restore(database, folder, steps)
+        except Unproved as problem:
+            return problem
+        if has_row(folder / RESTORED, token):
+            return None
+        waited = f"still does not have the row written {self.timeouts.verify_wait:g} s before"
+        return Unproved("row_missing", f"{_restored(steps)} {waited}.")
 
     @contextmanager
     def _private_folder(self, database: Database) -> Iterator[Path]:
@@ -231,7 +240,7 @@ def _insert(connection: sqlite3.Connection, token: str) -> None:
 
 def _delete(path: Path, token: str) -> None:
     try:
-        with closing(_connect(path, 5.0)) as connection:
+        with closing(_connect(path, DELETE_WAIT)) as connection:
             connection.execute(f"DELETE FROM {TABLE} WHERE token = ?", (token,))
     except sqlite3.Error as error:  # the database is locked or gone; the next verification sweeps the row up
         logger.info("The row of a verification is still in %s: %s", path, error)

@@ -1,0 +1,69 @@
+"""`flask litestream replicate | sync | reset`: the copying itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..errors import AlreadyRunning, NotRunnable
+from .group import as_json, backups, daemon_info, litestream_cli, say_if_off, show
+
+
+@litestream_cli.command("replicate")
+@click.option("--once", is_flag=True, help="Copy what is new, then end; for a last copy before a move.")
+def replicate_command(once: bool) -> None:
+    """Copy every change as it happens.
+
+    Runs in the foreground: this process becomes Litestream, so that systemd, Docker or a Procfile see its signals and
+    its exit code. Beside the web server it runs by itself where LITESTREAM_ENABLED is true. Two never run for one
+    application.
+    """
+    if not backups().settings.enabled:
+        raise NotRunnable
+    commands = backups().commands
+    commands.configuration.write()
+    line = commands.line("replicate", *(["-once"] if once else []))
+    if daemon_info() is not None:
+        raise AlreadyRunning
+    os.set_inheritable(backups().take_lock(), True)  # the lock is Litestream's from here to its end
+    os.umask(0o077)  # a file replica is a readable copy of the database
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(line[0], line, commands.configuration.environment())
+
+
+@litestream_cli.command("sync")
+@click.argument("names", nargs=-1)
+@click.option("--timeout", type=click.FloatRange(min=1), help="Seconds to wait; by default LITESTREAM_VERIFY_WAIT.")
+@as_json
+def sync_command(names: Sequence[str], timeout: float | None, as_json: bool) -> None:
+    """Copy what is new now, and wait for it.
+
+    Without NAMES: every database. Litestream does this by itself every LITESTREAM_SYNC_INTERVAL; ask for it before you
+    stop a machine.
+    """
+    say_if_off()
+    rows = []
+    for name in names or [one.name for one in backups().databases]:
+        synced = backups().sync(name, timeout)
+        rows.append({"name": name, "txid": synced.txid, "replicated_txid": synced.replicated_txid})
+    show(as_json, rows, ("name", "txid", "replicated_txid"))
+
+
+@litestream_cli.command("reset")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="List what would be removed.")
+def reset_command(name: str, dry_run: bool) -> None:
+    """Forget local state; begin with a snapshot.
+
+    For a replica that cannot be continued, after missing or damaged files. Neither the database nor what the replica
+    holds is touched. Stop Litestream first.
+    """
+    say_if_off()
+    database = backups().database(name)
+    if not dry_run and backups().is_running():
+        raise AlreadyRunning
+    click.echo(backups().commands.run("reset", *(["-dry-run"] if dry_run else []), database.path).strip())

@@ -1,0 +1,111 @@
+"""`flask litestream restore | verify`: the way back, and the proof that there is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..commands import Target
+from ..errors import AlreadyRunning, CommandTimedOut
+from ..moments import age_text, rfc3339
+from ..outcomes import Verification
+from .group import as_json, backups, litestream_cli, say_if_off
+
+
+@litestream_cli.command("restore")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new file; by default the database itself.")
+@click.option("--timestamp", help="The state at a moment, like 2026-11-24T03:41:00Z.")
+@click.option("--txid", help="The state after a transaction, as `flask litestream ltx` lists them.")
+@click.option("--force", is_flag=True, help="Overwrite the file. Stop everything that uses it first.")
+@click.option("--dry-run", is_flag=True, help="Say what would be restored, and write nothing.")
+@click.option("--if-db-not-exists", is_flag=True, help="Do nothing, successfully, if the file is there.")
+@click.option("--if-replica-exists", is_flag=True, help="Do nothing, successfully, if there is no backup.")
+@as_json
+def restore_command(
+    name: str, output: Path | None, timestamp: str | None, txid: str | None, as_json: bool, **options: bool
+) -> None:
+    """Bring a database back from its replica.
+
+    \b
+    On a new machine, before the first start:
+      flask litestream restore primary
+      flask litestream restore queue
+    Beside the live database, to look something up:
+      flask litestream restore primary -o /tmp/yesterday.sqlite3 --timestamp 2026-11-23T12:00:00Z
+    """
+    database = backups().database(name)
+    target = Target((output or database.path).absolute(), _timestamp(timestamp), txid)
+    in_place = target.output == database.path
+    if in_place and options["force"] and backups().is_running():
+        raise AlreadyRunning("Litestream runs and would go on with the old database. Stop it, and all that uses it, first.")
+    chosen = [f"-{key.replace('_', '-')}" for key, wanted in options.items() if wanted]
+    summary = _restore(database.path, target, chosen)
+    if in_place and summary and not options["dry_run"]:
+        backups().commands.run("reset", database.path)  # what Litestream knew of the old file is not true of the new
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+    else:
+        click.echo(_restored_line(name, target, summary, dry_run=options["dry_run"]))
+
+
+def _timestamp(text: str | None) -> str | None:
+    try:
+        return rfc3339(text) if text else None
+    except ValueError as error:
+        raise click.BadParameter(f"It {error}", param_hint="--timestamp") from error
+
+
+def _restore(database: Path, target: Target, chosen: list[str]) -> dict[str, Any]:
+    if target.timestamp and target.txid:
+        raise click.UsageError("Give --timestamp or --txid, not both.")
+    check = [] if "-dry-run" in chosen else ["-integrity-check", "quick"]
+    try:
+        return backups().commands.restore(
+            database, target, options=[*chosen, *check], timeout=backups().settings.timeouts.restore
+        )
+    except CommandTimedOut:
+        target.output.with_name(f"{target.output.name}.tmp").unlink(missing_ok=True)
+        raise
+
+
+def _restored_line(name: str, target: Target, summary: dict[str, Any], *, dry_run: bool) -> str:
+    if not summary:
+        return f"Nothing was restored: {target.output} is there already, or there is no backup."
+    if dry_run:
+        files = len(summary.get("files") or [])
+        return f"{name} would be restored to {target.output}, transaction {summary['max_txid']}, from {files} files."
+    return f"{name} was restored to {target.output}, transaction {summary.get('txid')}."
+
+
+@litestream_cli.command("verify")
+@click.argument("names", nargs=-1)
+@as_json
+@click.pass_context
+def verify_command(ctx: click.Context, names: Sequence[str], as_json: bool) -> None:
+    """Prove that the backups can be restored.
+
+    Without NAMES: every database. A row is written, replicated, restored to a private folder and looked for there; then
+    row and folder are removed. The exit code is 1 if a backup could not be proved. The recurring job
+    flask_litestream.verification_job does the same every day.
+    """
+    say_if_off()
+    for name in names:
+        backups().database(name)  # before the first verification, refuse a name that is none
+    results = backups().verify_all(names)
+    if as_json:
+        click.echo(json.dumps([result.to_json() for result in results], indent=2))
+    for result in [] if as_json else results:
+        click.echo(_result_line(result), err=not result.ok)
+    if not all(result.ok for result in results):
+        ctx.exit(1)
+
+
+def _result_line(result: Verification) -> str:
+    if result.ok:
+        return f"{result.database}: proved in {age_text(result.duration)}, at transaction {result.txid}."
+    return f"{result.database}: FAILED after {age_text(result.duration)} ({result.reason}): {result.message}"
