@@ -350,6 +350,7 @@ def test_what_cannot_come_back_is_refused(value: object, advice: str) -> None:
         ((), {"name": object()}, "argument 'name': a builtins.object"),
         ((1,), {"name": (0, object())}, "argument 'name', [1]: a builtins.object"),
         (({(1, object()): 1},), {}, "argument 1, key (1, <object"),
+        (({Text("x"): 1},), {}, "argument 1, key 'x': a Text would come back as a plain str"),
         (({1: {"x": object()}},), {}, "argument 1, [1]['x']: "),
         (([1, {(0, Text("x"))}],), {}, "argument 1, [1]{…}[1]: a Text would"),
         (({10**5000: object()},), {}, "argument 1, [int]: a builtins.object"),
@@ -503,12 +504,14 @@ def test_decoding_neither_imports_nor_asks_a_module_for_what_it_lacks(monkeypatc
     """`this` prints a poem when imported; a module's own `__getattr__` may load anything."""
     monkeypatch.delitem(sys.modules, "this", raising=False)
     lazy = types.ModuleType("lazy")
-    monkeypatch.setattr(lazy, "__getattr__", lambda name: pytest.fail(f"asked for {name}"), raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr(lazy, "__getattr__", asked.append, raising=False)
     monkeypatch.setitem(sys.modules, "lazy", lazy)
     for name in ("this:Color", "lazy:Color"):
         with pytest.raises(DeserializationError, match="no enumeration"):
             decode(json.dumps([{"$enum": [name, "RED"]}]))
     assert "this" not in sys.modules
+    assert "Color" not in asked
 
 
 def test_an_enumeration_of_a_module_that_is_not_loaded_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
