@@ -1,0 +1,86 @@
+"""The lists of jobs by state, and the buttons that act on everything a list shows."""
+
+from __future__ import annotations
+
+from flask import abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug import Response
+
+from ...errors import QueueError
+from ...models import State
+from ..addresses import way_back
+from ..current import current_queue
+from ..filters import Filters, read
+from ..formatting import plural
+from ..listings import BY_SLUG, LISTINGS, Listing
+from ..notices import done, refused
+from ..pagination import Page
+from ..queries.counts import Size, counts
+from ..queries.lists import SCAN_LIMIT, count_matching, listed
+from ..queries.overview import GROUPED_LIMIT, errors_by_class
+from ..rendering import render, zone
+
+SHOWN_ERRORS = 12
+
+
+def show(listing: Listing) -> ResponseReturnValue:
+    """One page of the jobs in one state."""
+    queue = current_queue()
+    filters = read(request.args, listing, zone())
+    with queue.database.connect() as connection:
+        sizes = counts(connection, closely={listing.state})
+        total = count_matching(connection, listing, filters) if filters else sizes[listing.state]
+        page = Page.clamp(request.args.get("page"), request.args.get("size"), total.reachable)
+        rows = listed(connection, listing, filters, limit=page.size, offset=page.offset)
+        errors = errors_by_class(connection, SHOWN_ERRORS) if listing.state is State.FAILED else []
+    return render(
+        "jobs.html",
+        sizes,
+        listing=listing,
+        filters=filters,
+        total=total,
+        page=page,
+        rows=rows,
+        errors=errors,
+        grouped_limit=GROUPED_LIMIT,
+        searched=SCAN_LIMIT if _is_cut_short(listing, filters, sizes[listing.state]) else None,
+        queue_names=sorted({definition.queue for definition in queue.definitions.values()}),
+        job_names=sorted(queue.definitions),
+    )
+
+
+def _is_cut_short(listing: Listing, filters: Filters, size: Size) -> bool:
+    """Whether a filter looked at the head of the list only."""
+    return size.number > SCAN_LIMIT and bool(filters.values.keys() - listing.indexed)
+
+
+def retry_all() -> ResponseReturnValue:
+    """Retry all failed jobs that pass the filters in the form, as they are now."""
+    listing = LISTINGS[State.FAILED]
+    number = current_queue().jobs.failed.where(**_filters(listing).values).retry_all()
+    done(f"Retried {plural(number, 'job')}")
+    return _back_to(listing)
+
+
+def discard_all(slug: str) -> ResponseReturnValue:
+    """Delete all jobs of a list that pass the filters in the form, as they are now."""
+    listing = BY_SLUG[slug]
+    try:
+        number = current_queue().jobs.in_state(listing.state).where(**_filters(listing).values).discard_all()
+    except QueueError as error:
+        refused(str(error))
+    else:
+        done(f"Discarded {plural(number, 'job')}")
+    return _back_to(listing)
+
+
+def _filters(listing: Listing) -> Filters:
+    """The filters in the form. One that is not understood must not be left out: the button would do more than it said."""
+    filters = read(request.form, listing, zone())
+    if filters.problems:
+        abort(400, " ".join((*filters.problems, "Nothing was changed.")))
+    return filters
+
+
+def _back_to(listing: Listing) -> Response:
+    return redirect(way_back(url_for(f".{listing.endpoint}")))

@@ -1,0 +1,91 @@
+"""Metrics in Prometheus' text format, for those who may see the dashboard and for whoever knows the token.
+
+The registry is made for each answer: the numbers are the database's, not those of this process, and the application's own
+metrics are left alone.
+"""
+
+from __future__ import annotations
+
+from flask import Response
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
+
+from ...models import State
+from ..access import Role, has_bearer_token, is_logged_in, require
+from ..current import current_queue
+from ..formatting import COUNT_CAP
+from ..queries.counts import Counts, counts
+from ..queries.queues import QueueLine, queue_lines, with_waiting
+from .queues import declared_queues
+
+try:
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+except ImportError:  # an extra
+    IS_INSTALLED = False
+else:
+    IS_INSTALLED = True
+
+NOT_INSTALLED = "Metrics need the package prometheus-client: pip install 'flask-queue[metrics]'\n"
+NOT_ALLOWED = "Metrics need the header `Authorization: Bearer …` with the value of QUEUE_METRICS_TOKEN, or a login.\n"
+
+#: How many queues one statement asks for the age of their oldest job.
+CHUNK = 100
+
+
+def show() -> ResponseReturnValue:
+    """The numbers of now."""
+    if not has_bearer_token(current_queue().settings.metrics_token):
+        if not is_logged_in():
+            return _text(NOT_ALLOWED, 401, {"WWW-Authenticate": 'Bearer realm="metrics"'})
+        require(Role.VIEWER)
+    if not IS_INSTALLED:
+        return _text(NOT_INSTALLED, 501)
+    return Response(generate_latest(collect()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _text(sentence: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(sentence, status, headers, mimetype="text/plain")
+
+
+def collect() -> CollectorRegistry:
+    """A registry with the numbers of now."""
+    registry = CollectorRegistry()
+    queue = current_queue()
+    with queue.database.connect() as connection:
+        sizes = counts(connection, closely=tuple(State))
+        lines = _all_lines(connection)
+    _add_jobs(registry, sizes)
+    _add_queues(registry, lines, sizes)
+    _add_processes(registry)
+    problems = Gauge("flask_queue_health_problems", "Reasons why the queue is not healthy.", registry=registry)
+    problems.set(len(queue.health()))
+    return registry
+
+
+def _all_lines(connection: Connection) -> list[QueueLine]:
+    lines = queue_lines(connection, declared_queues())
+    chunks = [lines[start : start + CHUNK] for start in range(0, len(lines), CHUNK)]
+    return [line for chunk in chunks for line in with_waiting(connection, chunk)]
+
+
+def _add_jobs(registry: CollectorRegistry, sizes: Counts) -> None:
+    gauge = Gauge("flask_queue_jobs", f"Jobs by state, counted up to {COUNT_CAP}.", ["state"], registry=registry)
+    for state in State:
+        gauge.labels(state.value).set(sizes[state].reachable)
+
+
+def _add_queues(registry: CollectorRegistry, lines: list[QueueLine], sizes: Counts) -> None:
+    ready = Gauge("flask_queue_ready_jobs", "Ready jobs by queue.", ["queue"], registry=registry)
+    latency = Gauge("flask_queue_latency_seconds", "Longest wait of a ready job.", ["queue"], registry=registry)
+    paused = Gauge("flask_queue_paused", "1 for a paused queue, else 0.", ["queue"], registry=registry)
+    for line in lines:
+        ready.labels(line.name).set(line.size)
+        waited = (sizes.now - line.waiting_since).total_seconds() if line.waiting_since else 0.0
+        latency.labels(line.name).set(max(0.0, waited))
+        paused.labels(line.name).set(line.paused)
+
+
+def _add_processes(registry: CollectorRegistry) -> None:
+    gauge = Gauge("flask_queue_processes", "Registered processes by kind.", ["kind", "alive"], registry=registry)
+    for process in current_queue().processes:
+        gauge.labels(process.kind, str(not process.stale).lower()).inc()
