@@ -164,8 +164,15 @@ def test_runs_on_the_days_of_23_and_25_hours(schedule: str, day: str, runs: int)
     assert len(list(schedule_there.occurrences(start - instant, end - instant))) == runs
 
 
-@pytest.mark.parametrize("schedule", ["0 * * * *", "30 * * * *"])
-@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "America/St_Johns", "Atlantic/Azores"])
+@pytest.mark.parametrize(
+    ("schedule", "zone"),
+    [
+        ("0 * * * *", "America/New_York"),
+        ("30 * * * *", "Europe/Berlin"),
+        ("every hour", "America/St_Johns"),
+        ("at minute 59 every hour", "Atlantic/Azores"),
+    ],
+)
 def test_an_hourly_task_never_waits_longer_than_an_hour(schedule: str, zone: str) -> None:
     """H27"""
     moments = list(Schedule.parse(schedule, zone).occurrences(datetime(2026, 1, 1), datetime(2027, 1, 1)))

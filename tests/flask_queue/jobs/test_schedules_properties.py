@@ -118,7 +118,7 @@ FIELDS = st.builds(
 
 @pytest.mark.parametrize("zone", ZONES)
 @given(data=st.data(), fields=FIELDS)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_around_a_change_of_clocks_a_schedule_fires_as_a_minute_by_minute_watch_does(
     zone: str, data: st.DataObject, fields: Fields
 ) -> None:
@@ -137,7 +137,7 @@ FINER_THAN_HOURLY = Fields(frozenset({0, 20, 40}), None, None, None, None)
 
 @pytest.mark.parametrize(
     ("zone", "fields"),
-    [*((zone, TIMES_OF_DAY) for zone in list(ZONES)[:6]), *((zone, FINER_THAN_HOURLY) for zone in list(ZONES)[2:5])],
+    [*((zone, TIMES_OF_DAY) for zone in list(ZONES)[:6]), *((zone, FINER_THAN_HOURLY) for zone in list(ZONES)[2:4])],
 )
 def test_over_a_year_a_schedule_fires_as_a_minute_by_minute_watch_does(zone: str, fields: Fields) -> None:
     """H25, H26, H27"""
