@@ -55,7 +55,7 @@ _COLUMNS = (
     jobs.c.concurrency_duration,
 )
 _IS_REGISTERED = exists(literal_column("1")).where(processes.c.id == bindparam("process_id")).correlate(None)
-_IN_QUEUE = jobs.c.queue_name == bindparam("queue_name")
+_IN_QUEUE = jobs.c.queue_name == bindparam("of_queue")
 _NOT_PAUSED = jobs.c.queue_name.not_in(select(pauses.c.queue_name))
 _VALUES = {"state": literal_column("'claimed'"), "process_id": bindparam("process_id"), "claimed_at": now()}
 
@@ -116,7 +116,7 @@ def _claim_from(
     move = _MOVES[queue_name is not None, kinds.only if kinds else None]
     parameters: dict[str, Any] = {"limit": limit, "process_id": process_id}
     if queue_name is not None:
-        parameters["queue_name"] = queue_name
+        parameters["of_queue"] = queue_name
     if kinds is not None:
         parameters["names"] = list(kinds.names)
     rows = sorted(move(connection, parameters), key=lambda row: (row.priority, row.id))
@@ -133,5 +133,5 @@ def anything_ready(connection: Connection, selector: Selector) -> bool:
     if selector.takes_all:
         return connection.execute(_ANY_READY).scalar() is not None
     return any(
-        connection.execute(_ANY_READY_IN, {"queue_name": name}).scalar() is not None for name in selector.names(connection)
+        connection.execute(_ANY_READY_IN, {"of_queue": name}).scalar() is not None for name in selector.names(connection)
     )

@@ -17,7 +17,7 @@ _TASK = recurring_tasks.c.key == bindparam("task_key")
 _ALL = select(recurring_tasks).order_by(recurring_tasks.c.key)
 _ONE = select(recurring_tasks).where(_TASK)
 _RUN = (
-    recurring_runs.c.task_key == bindparam("task_key"),
+    recurring_runs.c.task_key == bindparam("of_task"),
     recurring_runs.c.run_at == bindparam("tick", type_=recurring_runs.c.run_at.type),
 )
 _LINK = update(recurring_runs).where(*_RUN).values(job_id=bindparam("run_job_id"))
@@ -88,9 +88,9 @@ def enqueue_tick(connection: Connection, key: str, tick: datetime, job: NewJob) 
         return False, None
     job_id = enqueue(connection, job)
     if job_id is None:
-        connection.execute(_FORGET, {"task_key": key, "tick": tick})
+        connection.execute(_FORGET, {"of_task": key, "tick": tick})
     else:
-        connection.execute(_LINK, {"task_key": key, "tick": tick, "run_job_id": job_id})
+        connection.execute(_LINK, {"of_task": key, "tick": tick, "run_job_id": job_id})
     return True, job_id
 
 
