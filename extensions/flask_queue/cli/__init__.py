@@ -8,7 +8,7 @@ from __future__ import annotations
 from .changes import clear_finished, discard, retry
 from .check import check
 from .enqueue import enqueue
-from .group import QueueGroup
+from .group import QueueGroup, SetupError, setup_errors_shown
 from .install import install
 from .jobs import list_jobs, show
 from .queues import pause, resume
@@ -27,4 +27,4 @@ def make_cli() -> QueueGroup:
     return group
 
 
-__all__ = ["QueueGroup", "make_cli"]
+__all__ = ["QueueGroup", "SetupError", "make_cli", "setup_errors_shown"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -13,13 +14,14 @@ from ..models import State
 from .group import current_queue
 from .output import counted, is_terminal, printable
 from .parameters import STATES, check_job_name, filtered, filters, find_job, length_of_time
+from .progress import watched
 
 if TYPE_CHECKING:
     from ..client import JobHandle
     from ..extension import FlaskQueue
 
 
-@click.command()
+@click.command(short_help="Run failed jobs again.")
 @click.argument("job_ids", type=int, nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help="All failed jobs, or those of a queue or name.")
 @filters
@@ -35,13 +37,14 @@ def retry(job_ids: tuple[int, ...], everything: bool, queue_name: str | None, na
     _check_choice(job_ids, everything, queue_name, name)
     queue = current_queue()
     if everything:
-        moved = filtered(queue, State.FAILED, queue_name, name).retry_all()
+        relation = filtered(queue, State.FAILED, queue_name, name)
+        moved = watched("Retrying", relation.count, relation.retry_all)
         click.echo(f"Retried {counted(moved, 'job')}.")
     else:
         _each(queue, job_ids, lambda job: job.retry(), "Job {} will run again.")
 
 
-@click.command()
+@click.command(short_help="Delete jobs that do not run.")
 @click.argument("job_ids", type=int, nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help="All jobs of a state, or those of them of a queue or name.")
 @click.option(
@@ -71,12 +74,13 @@ def discard(
         relation = filtered(queue, state, queue_name, name)
         if is_terminal() and not yes:
             click.confirm(f"Delete {counted(relation.count(), f'{state} job')} for good?", abort=True)
-        click.echo(f"Discarded {counted(relation.discard_all(), 'job')}.")
+        moved = watched("Discarding", relation.count, relation.discard_all)
+        click.echo(f"Discarded {counted(moved, 'job')}.")
     else:
         _each(queue, job_ids, lambda job: job.discard(), "Job {} is gone.")
 
 
-@click.command("clear-finished")
+@click.command("clear-finished", short_help="Delete jobs that finished long enough ago.")
 @click.option(
     "--older-than",
     type=length_of_time,
@@ -95,7 +99,9 @@ def clear_finished(older_than: float | None, name: str | None) -> None:
     """
     queue = current_queue()
     check_job_name(queue, name)
-    cleared = queue.clear_finished(older_than=older_than, name=name)
+    seconds = queue.settings.clear_finished_jobs_after if older_than is None else older_than
+    old = queue.jobs.finished.where(name=name, finished_before=datetime.now(UTC) - timedelta(seconds=seconds))
+    cleared = watched("Clearing", old.count, lambda: queue.clear_finished(older_than=seconds, name=name))
     click.echo(f"Cleared {counted(cleared, 'finished job')}.")
 
 

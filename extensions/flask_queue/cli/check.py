@@ -70,7 +70,7 @@ def _title() -> str:
     return f"Flask-Queue's {current_queue().settings.environment} configuration"
 
 
-@click.command()
+@click.command(short_help="Check the configuration, without a database.")
 @configuration_options
 @with_appcontext
 def check(**options: Any) -> None:

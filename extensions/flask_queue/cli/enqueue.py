@@ -16,7 +16,7 @@ from .group import current_queue
 from .parameters import length_of_time, moment, unknown
 
 
-@click.command()
+@click.command(short_help="Enqueue a job.")
 @click.argument("name")
 @click.argument("arguments", required=False, metavar="[ARGUMENTS]")
 @click.option("--queue", "queue_name", metavar="QUEUE", help="Instead of the job's own queue.")

@@ -5,6 +5,8 @@ Whatever else is raised is a mistake of ours, and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -14,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..database import is_missing_table, is_outage
-from ..errors import EnqueueError, MissingTables, NotInitialized, QueueError
+from ..errors import ConfigurationError, EnqueueError, MissingTables, NotInitialized, QueueError
 
 if TYPE_CHECKING:
     from ..extension import FlaskQueue
@@ -37,6 +39,22 @@ class QueueGroup(AppGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+class SetupError(ConfigurationError, click.ClickException):
+    """An application cannot be made with these settings; `flask` shows the sentence alone, whatever the command."""
+
+    def __init__(self, error: ConfigurationError) -> None:
+        super().__init__(str(error), error.problems)
+
+
+@contextmanager
+def setup_errors_shown() -> Iterator[None]:
+    """Let a wrong setting end a command with a sentence. The `queue` group cannot, for its application is not there yet."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise SetupError(error) from error
 
 
 def current_queue() -> FlaskQueue:

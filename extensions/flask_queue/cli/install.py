@@ -21,7 +21,7 @@ VERSIONS = f"{MIGRATIONS}/versions"
 _IGNORED = ("__pycache__",)
 
 
-@click.command()
+@click.command(short_help="Write migrations and configuration into an application.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),

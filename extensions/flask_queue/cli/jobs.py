@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..extension import FlaskQueue
 
 
-@click.command("list")
+@click.command("list", short_help="List jobs.")
 @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
 @filters
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most N.")
@@ -55,7 +55,7 @@ def list_jobs(state: str | None, queue_name: str | None, name: str | None, limit
         )
 
 
-@click.command()
+@click.command(short_help="Show one job, and how it failed.")
 @click.argument("job_id", type=int, metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @with_appcontext

@@ -39,7 +39,7 @@ def echo_fields(fields: Iterable[tuple[str, object]]) -> None:
     present = [(name, value) for name, value in fields if value is not None]
     width = max(len(name) for name, _ in present)
     for name, value in present:
-        click.echo(f"{name.ljust(width)}  {printable(shown(value))}")
+        click.echo(f"{name.ljust(width)}  {printable(shown(value)) or '-'}")
 
 
 def echo_json(value: object) -> None:

@@ -9,7 +9,7 @@ from .group import current_queue
 from .parameters import check_queue
 
 
-@click.command()
+@click.command(short_help="Keep the workers away from queues.")
 @click.argument("names", nargs=-1, required=True, metavar="QUEUE...")
 @with_appcontext
 def pause(names: tuple[str, ...]) -> None:
@@ -27,7 +27,7 @@ def pause(names: tuple[str, ...]) -> None:
         click.echo(f"Paused {name}.")
 
 
-@click.command()
+@click.command(short_help="Let the workers at queues again.")
 @click.argument("names", nargs=-1, required=True, metavar="QUEUE...")
 @with_appcontext
 def resume(names: tuple[str, ...]) -> None:

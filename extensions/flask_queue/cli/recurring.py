@@ -34,7 +34,7 @@ class Line:
     paused: bool
 
 
-@click.group(cls=QueueGroup, invoke_without_command=True)
+@click.group(cls=QueueGroup, invoke_without_command=True, short_help="Show recurring tasks; pause, resume or run one.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.pass_context
 @with_appcontext

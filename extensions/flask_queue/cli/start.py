@@ -13,7 +13,7 @@ from .check import configuration_options, read_configuration
 from .group import current_queue
 
 
-@click.command()
+@click.command(short_help="Run the supervisor, workers, dispatchers and scheduler.")
 @click.option(
     "--mode",
     type=click.Choice(["fork", "thread"]),

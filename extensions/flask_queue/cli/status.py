@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..extension import FlaskQueue
 
 
-@click.command()
+@click.command(short_help="Show counts, queues, processes and problems.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @with_appcontext
 def status(as_json: bool) -> None:

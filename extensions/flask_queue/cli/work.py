@@ -7,9 +7,10 @@ from flask.cli import with_appcontext
 
 from .group import current_queue
 from .output import counted
+from .progress import performed_jobs_counted
 
 
-@click.command()
+@click.command(short_help="Run what is due, then exit.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Run at most N jobs.")
 @click.option("--queues", default="*", show_default=True, help='Names in order of preference; "mail*" is all that begin so.')
 @with_appcontext
@@ -27,5 +28,7 @@ def work(limit: int | None, queues: str) -> None:
     selectors = tuple(name.strip() for name in queues.split(",") if name.strip())
     if not selectors:
         raise click.UsageError('--queues needs at least one name; "*" is all.')
-    ran = current_queue().work(limit=limit, queues=selectors)
+    queue = current_queue()
+    with performed_jobs_counted(queue, lambda: queue.jobs.ready.count(cap=limit)):
+        ran = queue.work(limit=limit, queues=selectors)
     click.echo(f"Ran {counted(ran, 'job')}.")

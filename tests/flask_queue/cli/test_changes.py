@@ -58,6 +58,7 @@ def test_an_unknown_queue_or_name_changes_nothing(
     assert queue.jobs.failed.count() == 3
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("command", ["retry", "discard"])
 @pytest.mark.parametrize("arguments", [(), ("--all", "1"), ("1", "--queue", "mail")])
 def test_ids_and_all_exclude_each_other(run: Run, failed: list[int], command: str, arguments: tuple[str, ...]) -> None:
@@ -86,6 +87,7 @@ def test_jobs_of_another_state_can_be_discarded(run: Run, queue: FlaskQueue, job
     assert (queue.jobs.failed.count(), queue.jobs.scheduled.count()) == (3, 1)
 
 
+@pytest.mark.databases("sqlite")
 def test_running_jobs_cannot_be_chosen(run: Run) -> None:
     assert run("discard", "--all", "--state", "claimed").exit_code == 2
 
@@ -102,6 +104,7 @@ def test_finished_jobs_are_cleared_when_they_are_old_enough(
     assert (queue.jobs.finished.count(), queue.jobs.failed.count()) == (1, 3)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("value", ["soon", "-1", "nan"])
 def test_an_impossible_age_is_refused(run: Run, jobs: SimpleNamespace, value: str) -> None:
     result = run("clear-finished", f"--older-than={value}")

@@ -12,6 +12,7 @@ from flask_queue import Concurrency, FlaskQueue
 from .conftest import Run
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -48,6 +49,7 @@ def test_queue_and_priority_override_the_jobs_own(run: Run, queue: FlaskQueue, j
     assert [(job.queue, job.priority) for job in queue.jobs.all_states.all()] == [("mail", 10), ("low", -5)]
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(("wait", "seconds"), [("600", 600), ("10 minutes", 600), ("1.5", 1.5)])
 def test_a_job_can_wait(run: Run, queue: FlaskQueue, jobs: SimpleNamespace, wait: str, seconds: float) -> None:
     before = datetime.now(UTC)
@@ -56,6 +58,7 @@ def test_a_job_can_wait(run: Run, queue: FlaskQueue, jobs: SimpleNamespace, wait
     assert abs(job.scheduled_at - before - timedelta(seconds=seconds)) < timedelta(seconds=5)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("at", ["2030-01-31 08:00", "2030-01-31T09:00+01:00", "2030-01-31T08:00:00Z"])
 def test_a_job_can_be_given_a_moment(run: Run, queue: FlaskQueue, jobs: SimpleNamespace, at: str) -> None:
     run("enqueue", "add", "1", "--at", at)
@@ -63,6 +66,7 @@ def test_a_job_can_be_given_a_moment(run: Run, queue: FlaskQueue, jobs: SimpleNa
     assert job.scheduled_at == datetime(2030, 1, 31, 8, tzinfo=UTC)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [

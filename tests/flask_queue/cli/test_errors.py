@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from flask import Flask
+from flask.cli import FlaskGroup
 
 from flask_queue import FlaskQueue
-from flask_queue.cli import make_cli
+from flask_queue.cli import make_cli, setup_errors_shown
+from flask_queue.config import Settings
+from flask_queue.errors import ConfigurationError
 
 from .conftest import Run
 
@@ -33,40 +38,39 @@ COMMANDS_WITH_TABLES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def add(queue: FlaskQueue) -> object:
+    """A job to enqueue."""
+    return queue.job(name="add")(lambda a, b: a + b)
+
+
 @pytest.fixture
-def app(make_app: Callable[..., Flask], queue: FlaskQueue, empty_database_url: str) -> Iterator[Flask]:
+def app(make_app: Callable[..., Flask], empty_database_url: str) -> Iterator[Flask]:
     """An application whose database is there, without tables."""
-
-    @queue.job(name="add")
-    def add(a: int, b: int) -> int:
-        return a + b
-
     app = make_app(SQLALCHEMY_BINDS={"queue": empty_database_url})
     with app.app_context():
         yield app
 
 
+def assert_one_sentence(result: Result, words: str, command: tuple[str, ...]) -> None:
+    assert result.exit_code == 1, command
+    assert words in result.stderr, command
+    assert len(result.stderr.splitlines()) == 1, command
+    assert result.stdout == "", command
+
+
 @pytest.mark.behaviour("N4")
-@pytest.mark.parametrize("command", COMMANDS_WITH_TABLES, ids=" ".join)
-def test_missing_tables_are_one_sentence_that_names_the_command(run: Run, command: tuple[str, ...]) -> None:
-    result = run(*command)
-    assert result.exit_code == 1
-    assert "flask db -d migrations_queue upgrade" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stdout == ""
+def test_missing_tables_are_one_sentence_that_names_the_command(run: Run) -> None:
+    for command in COMMANDS_WITH_TABLES:
+        assert_one_sentence(run(*command), "flask db -d migrations_queue upgrade", command)
 
 
 @pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("command", COMMANDS_WITH_TABLES, ids=" ".join)
-def test_a_database_that_does_not_answer_is_one_sentence(
-    make_app: Callable[..., Flask], queue: FlaskQueue, command: tuple[str, ...]
-) -> None:
-    queue.job(name="add")(lambda a, b: None)
+def test_a_database_that_does_not_answer_is_one_sentence(make_app: Callable[..., Flask]) -> None:
     app = make_app(SQLALCHEMY_BINDS={"queue": "sqlite:////nowhere/at/all.sqlite3"})
-    result = app.test_cli_runner().invoke(args=["queue", *command], catch_exceptions=False)
-    assert result.exit_code == 1
-    assert "unable to open database file" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    for command in COMMANDS_WITH_TABLES:
+        result = app.test_cli_runner().invoke(args=["queue", *command], catch_exceptions=False)
+        assert_one_sentence(result, "unable to open database file", command)
 
 
 @pytest.mark.databases("sqlite")
@@ -94,3 +98,22 @@ def test_help_teaches_with_an_example(run: Run, name: str) -> None:
     result = run(name, "--help")
     assert result.exit_code == 0
     assert f"  flask queue {name}" in result.stdout
+
+
+@pytest.mark.databases("sqlite")
+def test_a_wrong_setting_is_one_sentence_whatever_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    def create_app() -> Flask:
+        with setup_errors_shown():
+            Settings.from_mapping({"QUEUE_MODE": "async"}, root=Path())
+        return Flask("never_made")
+
+    with pytest.raises(SystemExit) as exited:
+        FlaskGroup(create_app=create_app, load_dotenv=False).main(["routes"])
+    assert exited.value.code == 1
+    assert capsys.readouterr().err == 'Error: QUEUE_MODE is \'async\', but must be "fork" or "thread".\n'
+
+
+def test_whoever_calls_the_factory_gets_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError) as caught, setup_errors_shown():
+        Settings.from_mapping({"QUEUE_MODE": "async", "QUEUE_PIDFILE": 1}, root=Path())
+    assert len(caught.value.problems) == 2

@@ -83,6 +83,7 @@ def test_show_gives_machines_every_failed_attempt(run: Run, queue: FlaskQueue, f
     assert abs(datetime.fromisoformat(error["failed_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+@pytest.mark.databases("sqlite")
 def test_filtered_arguments_are_not_shown(run: Run, jobs: SimpleNamespace) -> None:
     handle = jobs.welcome.enqueue(7, password="sesame")
     for shown in (run("list"), run("list", "--json"), run("show", str(handle.id)), run("show", str(handle.id), "--json")):
@@ -97,5 +98,6 @@ def test_an_unknown_id_is_one_sentence(run: Run, jobs: SimpleNamespace, job_id: 
     assert result.stderr == f"Error: There is no job {job_id}. It may have been discarded, or cleared after it finished.\n"
 
 
+@pytest.mark.databases("sqlite")
 def test_an_id_that_is_no_number_is_refused(run: Run) -> None:
     assert run("show", "abc").exit_code == 2

@@ -79,6 +79,7 @@ def test_a_task_is_paused_resumed_and_run(run: Run, queue: FlaskQueue) -> None:
     assert result.stdout == f"Enqueued job {job.id}.\n"
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("command", ["pause", "resume", "run"])
 def test_an_unknown_task_is_refused(run: Run, command: str) -> None:
     result = run("recurring", command, "digset")
@@ -86,6 +87,7 @@ def test_an_unknown_task_is_refused(run: Run, command: str) -> None:
     assert result.stderr == "Error: There is no recurring task 'digset'. Did you mean 'digest'?\n"
 
 
+@pytest.mark.databases("sqlite")
 def test_a_configured_task_that_no_scheduler_has_seen_is_told_apart(run: Run) -> None:
     result = run("recurring", "run", "digest")
     assert result.exit_code == 1
@@ -93,6 +95,7 @@ def test_a_configured_task_that_no_scheduler_has_seen_is_told_apart(run: Run) ->
     assert "flask queue enqueue welcome" in result.stderr
 
 
+@pytest.mark.databases("sqlite")
 def test_a_bad_task_is_told_and_the_others_are_shown(run: Run, tmp_path: Path) -> None:
     (tmp_path / "recurring.yml").write_text(TASKS + "never: {job: add, schedule: tomorrow}\n")
     result = run("recurring")
@@ -101,6 +104,7 @@ def test_a_bad_task_is_told_and_the_others_are_shown(run: Run, tmp_path: Path) -
     assert len(result.stdout.splitlines()) == 4
 
 
+@pytest.mark.databases("sqlite")
 def test_no_tasks_are_told_where_they_would_stand(run: Run, tmp_path: Path) -> None:
     (tmp_path / "recurring.yml").write_text("")
     assert run("recurring").stdout == "There are no recurring tasks. They stand in config/recurring.yml.\n"

@@ -47,6 +47,7 @@ def test_only_the_chosen_queues_are_worked_on(run: Run, queue: FlaskQueue, jobs:
     assert [job.name for job in queue.jobs.ready.all()] == ["add"]
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("options", [("--limit", "0"), ("--queues", " , ")])
 def test_impossible_options_are_refused(run: Run, options: tuple[str, ...]) -> None:
     assert run("work", *options).exit_code == 2
