@@ -81,7 +81,7 @@ def make_app(db: SQLAlchemy, queue: FlaskQueue, app_config: dict[str, Any]) -> I
     with ExitStack() as cleanup:
 
         def make(**config: Any) -> Flask:
-            app = Flask("tests")
+            app = Flask("tests", root_path=str(Path(__file__).parent))
             app.config.from_mapping({**app_config, **config})
             db.init_app(app)
             queue.init_app(app, db)
@@ -113,5 +113,6 @@ def dispose_engines(app: Flask, db: SQLAlchemy) -> None:
     """Close the application's connections: the database of the next test may be the same one."""
     with app.app_context():
         db.session.remove()
+        app.extensions["queue"].database.dispose()
         for engine in db.engines.values():
             engine.dispose()

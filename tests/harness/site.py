@@ -18,10 +18,11 @@ from flask import Flask
 from . import commands, invariants
 from .application import create_app
 from .commands import Command
-from .extensions import db
+from .extensions import db, queue
 from .ledger import Ledger
 from .tables import Tables
 from .waiting import eventually
+
 
 #: Lengths that keep tests short: a dead process is noticed within three seconds.
 QUICK = {"QUEUE_HEARTBEAT_INTERVAL": 0.5, "QUEUE_ALIVE_THRESHOLD": 3, "QUEUE_SHUTDOWN_TIMEOUT": 5}
@@ -89,8 +90,7 @@ class Site:
         app = create_app(self.config)
         with app.app_context():
             yield app
-            for engine in db.engines.values():
-                engine.dispose()
+            close_connections()
 
     # --- processes --------------------------------------------------------------------------------
 
@@ -179,3 +179,11 @@ class Site:
         processes = [f"{row.kind} {row.name} pid={row.pid}" for row in self.tables.processes()]
         logs = [f"--- {command.arguments[-2:]} (pid {command.pid})\n{command.output}" for command in self.commands]
         return "\n".join([f"states: {dict(self.tables.states())}", *processes, *logs])
+
+
+def close_connections() -> None:
+    """Close those of the current application: the next test may get the same database."""
+    db.session.remove()
+    queue.database.dispose()
+    for engine in db.engines.values():
+        engine.dispose()

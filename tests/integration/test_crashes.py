@@ -17,11 +17,10 @@ TWO_WORKERS = [
 ]
 
 
-def worker_of(site: Site, job_id: int | None) -> int:
-    """The pid of the process that runs a job."""
-    owner = site.tables.job(job_id).process_id
-    [pid] = [row.pid for row in site.tables.processes("Worker") if row.id == owner]
-    return int(pid)
+def worker_of(site: Site, key: str) -> int:
+    """The pid of the process in which a body began."""
+    [pid] = [entry.pid for entry in site.ledger.starts() if entry.key == key]
+    return pid
 
 
 def wait_for_replacement(site: Site, dead: int, *, workers: int = 2) -> None:
@@ -42,7 +41,7 @@ def test_a_killed_worker_fails_its_jobs_and_is_replaced(site: Site) -> None:
         supervisor = site.supervisor(processes=4)
         site.wait_until(lambda: site.ledger.started("doomed") and site.ledger.started("neighbour"))
         site.wait_until(lambda: site.tables.job(done.id).state == "finished")
-        dead = worker_of(site, doomed.id)
+        dead = worker_of(site, "doomed")
         site.kill(dead)
         wait_for_replacement(site, dead)
 
@@ -61,10 +60,10 @@ def test_a_killed_worker_fails_its_jobs_and_is_replaced(site: Site) -> None:
 def test_a_worker_told_to_stop_finishes_its_job_and_is_replaced(site: Site) -> None:
     site.configure(workers=TWO_WORKERS)
     with site.application():
-        running = jobs.slow.using(queue="first").enqueue("running", 1)
+        jobs.slow.using(queue="first").enqueue("running", 1)
         site.supervisor(processes=4)
         site.wait_until(lambda: site.ledger.started("running"))
-        stopped = worker_of(site, running.id)
+        stopped = worker_of(site, "running")
         os.kill(stopped, signal.SIGTERM)
         wait_for_replacement(site, stopped)
         jobs.noop.using(queue="first").enqueue("after")
@@ -80,7 +79,7 @@ def test_a_job_that_takes_its_process_along_fails_with_its_mates(site: Site) -> 
         neighbour = jobs.slow.using(queue="second").enqueue("neighbour", 3)
         site.supervisor(processes=4)
         site.wait_until(lambda: site.ledger.started("mate") and site.ledger.started("neighbour"))
-        dead = worker_of(site, mate.id)
+        dead = worker_of(site, "mate")
         culprit = jobs.exiting.using(queue="first").enqueue("culprit")
         wait_for_replacement(site, dead)
         site.wait_for_states(failed=2, finished=1)

@@ -31,5 +31,8 @@ def test_three_schedulers_enqueue_each_second_once(site: Site, preserve: bool) -
     assert all(moment.microsecond == 0 for moment in moments)
     assert max(site.ledger.starts_of_each_job().values()) == 1
     assert site.ledger.starts_of_each()["pulse"] <= len(moments)
-    assert site.tables.states() == ({"finished": len(moments)} if preserve else {})
+    # The last tick may have come while its worker was stopping already.
+    states = site.tables.states()
+    assert states["ready"] <= 1
+    assert states["finished"] + states["ready"] == (len(moments) if preserve else states["ready"])
     assert not {row.pid for row in site.tables.processes()} & {command.pid for command in supervisors}
