@@ -12,21 +12,23 @@ from click import ClickException
 
 from app import create_app
 from app.readiness import require_tables
-from app.server import WebServer, bind
+from app.server import WebServer, bind, companions
+from flask_litestream import LitestreamError
+from flask_queue.errors import QueueError
 
 try:
     app = create_app()
 except ClickException as error:
-    sys.exit(f"Error: {error.message}")
+    sys.exit(f"Error: {error}")
 
 
 def main() -> None:
     """Serve until told to stop. The address is taken before anything else is started."""
     options = _options()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="[%(name)s] %(message)s")
     with app.app_context():
         require_tables()
-    with bind(options.host, options.port) as listener:
+    with bind(options.host, options.port) as listener, companions(app):
         print(f"Lorem News is at http://{options.host}:{listener.getsockname()[1]}", flush=True)
         WebServer(app, listener).run()
 
@@ -48,5 +50,5 @@ def _port(text: str) -> int:
 if __name__ == "__main__":
     try:
         main()
-    except ClickException as error:
-        sys.exit(f"Error: {error.message}")
+    except (ClickException, QueueError, LitestreamError) as error:
+        sys.exit(f"Error: {error}")

@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,8 @@ from flask import Flask
 from waitress import wasyncore
 
 from app.environment import ConfigurationError
+from app.extensions import litestream, queue
+from flask_queue.supervisors.web import beside
 
 DRAIN_TIMEOUT = 10  # seconds that requests have to end once the server was told to stop
 THREADS = 8
@@ -29,13 +31,41 @@ def bind(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise ConfigurationError(
             f"Cannot listen on {host} port {port}: {reason}. Stop what is using it, or choose another address "
             "with --host and --port or the environment variables HOST and PORT."
         ) from error
+    # A queue that outlives this process for a moment must not keep the port from its successor.
+    os.register_at_fork(after_in_child=listener.close)
+    return listener
+
+
+@contextmanager
+def companions(app: Flask) -> Iterator[None]:
+    """Run beside the pages what is switched on: the queue with QUEUE_IN_WEB, the replication with LITESTREAM_ENABLED.
+
+    The queue is started first, as it forks, and nothing may run in threads by then. It is stopped first, too, so that
+    its last words are replicated. Whatever cannot be started stops the rest, and its error is the caller's.
+    """
+    with ExitStack() as stopped_last, ExitStack() as stopped_first:
+        if app.config["QUEUE_IN_WEB"]:
+            stopped_first.enter_context(_queue_beside(app))
+        stopped_last.enter_context(litestream.running(app))
+        yield
+
+
+@contextmanager
+def _queue_beside(app: Flask) -> Iterator[None]:
+    with app.app_context():
+        queue.check_tables()
+        configuration, runtime = queue.configuration(), queue.runtime()
+    if configuration.problems:
+        raise ConfigurationError("\n".join(configuration.problems))
+    with beside(runtime, configuration):
+        yield
 
 
 class WebServer:

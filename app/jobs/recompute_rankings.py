@@ -11,7 +11,7 @@ from flask_queue import Concurrency
     queue="maintenance",
     priority=10,
     # Two at once would write the same rows, and the second would find nothing to change: one is enough.
-    concurrency=Concurrency(key=lambda: "posts", to=1, duration=timedelta(minutes=10), on_conflict="discard"),
+    concurrency=Concurrency(to=1, duration=timedelta(minutes=10), on_conflict="discard"),
 )
 def recompute_rankings() -> None:
     recompute_scores()

@@ -15,7 +15,7 @@ from flask_queue import Concurrency, Retry
     priority=20,  # after the notifications, which someone is waiting for
     retry=Retry(attempts=5, on=(OSError,), wait="polynomial"),
     discard_on=(NoResultFound,),  # the account was closed since
-    concurrency=Concurrency(key=lambda user_id, monday: "smtp", to=2),  # be gentle with the mail server
+    concurrency=Concurrency(to=2),  # all of them together: be gentle with the mail server
     on_crash="retry",
 )
 def send_digest(user_id: int, monday: date) -> None:

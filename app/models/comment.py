@@ -37,6 +37,6 @@ class Comment(db.Model):
     author: Mapped[User] = relationship()
 
     @classmethod
-    def below(cls, post: Post) -> Select[Any]:
+    def below(cls, post_id: int) -> Select[Any]:
         """The comments of a post, in the order they were made."""
-        return select(cls).where(cls.post_id == post.id).options(joinedload(cls.author)).order_by(cls.created_at, cls.id)
+        return select(cls).where(cls.post_id == post_id).options(joinedload(cls.author)).order_by(cls.created_at, cls.id)

@@ -27,7 +27,7 @@ def newest() -> ResponseReturnValue:
 @bp.get("/posts/<id:post_id>")
 def show(post_id: int) -> ResponseReturnValue:
     post = db.get_or_404(Post, post_id)
-    page = page_of(Comment.below(post), size="COMMENTS_PER_PAGE")
+    page = page_of(Comment.below(post_id), size="COMMENTS_PER_PAGE")
     return render_template("posts/show.html", post=post, page=page, form=CommentForm())
 
 
