@@ -44,7 +44,6 @@ def _commit() -> None:
         db.session.commit()
     except EnqueueError as error:
         current_app.logger.error("A comment is published, but nobody is told: %s", error, exc_info=error)
-        db.session.remove()  # it is of no further use
 
 
 def _address(post_id: int, comment_id: int) -> str:
