@@ -18,7 +18,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from werkzeug.utils import import_string
-from wtforms.validators import ValidationError
+from wtforms import ValidationError  # type: ignore[import-untyped]
 
 from .current import current_queue
 

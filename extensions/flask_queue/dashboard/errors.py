@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 
 from flask import Blueprint, Response
+from werkzeug import Response as BaseResponse
 from werkzeug.exceptions import HTTPException
 
 from ..database import DatabaseError, is_missing_table, is_outage
@@ -28,10 +29,10 @@ def add_error_pages(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(DatabaseError, apologize)
 
 
-def refuse(error: HTTPException) -> Response:
+def refuse(error: HTTPException) -> BaseResponse:
     """A page for a refusal, with the sentence that the refusal brings along."""
     if error.code is None or error.code not in TITLES or error.response is not None:
-        return Response.force_type(error.get_response())
+        return error.get_response()
     sentence = SENTENCES.get(error.code, error.description or "")
     return render_error(error.code, TITLES[error.code], sentence)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup, escape
+
 #: Counting stops here, so that a page costs the same however many rows there are.
 COUNT_CAP = 500_000
 
@@ -61,6 +63,11 @@ def absolute(moment: datetime, zone: ZoneInfo) -> str:
 def iso(moment: datetime) -> str:
     """A moment for machines."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def with_code(sentence: str) -> Markup:
+    """A sentence with what stands between backticks set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 _FRAME = re.compile(r'^ +File "(?P<path>[^"]*)", line \d+')

@@ -23,6 +23,8 @@ class Listing:
     :param slug: its place in the address
     :param rows: which jobs belong to it
     :param order: the columns they are sorted by, "-" for downwards; ends in the id, so that no two pages share a row
+    :param empty: what an empty list is, in words
+    :param advice: what would stand in it
     :param indexed: the filters that an index answers; others look at rows
     """
 
@@ -32,6 +34,7 @@ class Listing:
     rows: ColumnElement[bool]
     order: tuple[str, ...]
     empty: str
+    advice: str
     indexed: frozenset[str] = frozenset()
 
     @property
@@ -54,7 +57,8 @@ _LISTINGS = (
         "Failed",
         is_failed,
         ("-id",),
-        "Nothing has failed. Jobs that raise an error wait here until somebody retries or discards them.",
+        "Nothing has failed",
+        "Jobs that raise an error wait here until somebody retries or discards them.",
     ),
     Listing(
         State.CLAIMED,
@@ -62,7 +66,8 @@ _LISTINGS = (
         "In progress",
         is_claimed,
         ("id",),
-        "No worker is running a job right now.",
+        "No job is running",
+        "Jobs appear here while a worker runs them.",
     ),
     Listing(
         State.READY,
@@ -70,7 +75,8 @@ _LISTINGS = (
         "Ready",
         is_ready,
         ("priority", "id"),
-        "No job is waiting for a worker.",
+        "No job is waiting",
+        "Jobs wait here until a worker is free.",
         frozenset({"queue"}),
     ),
     Listing(
@@ -79,7 +85,8 @@ _LISTINGS = (
         "Scheduled",
         is_scheduled,
         ("scheduled_at", "priority", "id"),
-        "No job is planned for later. Retries that wait for their turn appear here too.",
+        "Nothing is planned",
+        "Jobs that were enqueued for later wait here, and so do retries until their turn comes.",
     ),
     Listing(
         State.BLOCKED,
@@ -87,7 +94,8 @@ _LISTINGS = (
         "Blocked",
         is_blocked,
         ("id",),
-        "No job waits for a concurrency limit.",
+        "No job is blocked",
+        "Jobs wait here while others hold all slots of their concurrency key.",
     ),
     Listing(
         State.FINISHED,
@@ -95,7 +103,8 @@ _LISTINGS = (
         "Finished",
         is_finished,
         ("-finished_at", "-id"),
-        "No finished jobs are kept. They appear here after their run, until they are cleared.",
+        "No finished jobs",
+        "Jobs appear here when they are done, until they are cleared.",
         frozenset({"finished_after", "finished_before"}),
     ),
 )

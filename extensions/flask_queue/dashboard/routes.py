@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from flask import Blueprint
+from flask.sansio.blueprints import BlueprintSetupState
 
 from .access import Role, View, guarded
 from .addresses import NameConverter
@@ -59,9 +60,13 @@ ACTIONS: dict[Role, Table] = {
 OPEN: Table = (("/health", "health", health.show), ("/metrics", "metrics", metrics.show))
 
 
+def _add_converter(setup: BlueprintSetupState) -> None:
+    setup.app.url_map.converters[CONVERTER] = NameConverter
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Give a blueprint all addresses."""
-    blueprint.record(lambda setup: setup.app.url_map.converters.setdefault(CONVERTER, NameConverter))
+    blueprint.record(_add_converter)
     for rule, endpoint, view in PAGES:
         # With and without the slash at the end: people type "/jobs".
         blueprint.add_url_rule(rule, endpoint, guarded(Role.VIEWER, view), methods=["GET"], strict_slashes=rule != "/")

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect,
 from ...models import State, attempts, jobs, processes
 from ...models.job import is_claimed
 from ..filters import Filters, only
+from ..formatting import COUNT_CAP
 from ..listings import Listing
 from .counts import Size, capped_count
 
@@ -23,7 +24,7 @@ SHOWN_MESSAGE = 500
 
 def count_matching(connection: Connection, listing: Listing, filters: Filters) -> Size:
     """How many jobs of a list pass the filters, as far as `listed` looks."""
-    return Size(connection.execute(select(capped_count(_matching(listing, filters)))).scalar_one())
+    return Size(connection.execute(select(capped_count(_matching(listing, filters), COUNT_CAP))).scalar_one())
 
 
 def listed(connection: Connection, listing: Listing, filters: Filters, *, limit: int, offset: int = 0) -> Sequence[Row[Any]]:
@@ -38,6 +39,13 @@ def listed(connection: Connection, listing: Listing, filters: Filters, *, limit:
         source = source.outerjoin(processes, processes.c.id == jobs.c.process_id)
         columns += [processes.c.name.label("process_name"), processes.c.kind.label("process_kind")]
     return connection.execute(select(*columns).select_from(source).order_by(*listing.sorted_by(jobs))).all()
+
+
+def matching_ids(connection: Connection, listing: Listing, filters: Filters, limit: int) -> list[int]:
+    """The ids of the first jobs of a list that pass the filters."""
+    found = _matching(listing, filters)
+    statement = found.order_by(*listing.sorted_by(_source(found))).limit(limit)
+    return [row.id for row in connection.execute(statement)]
 
 
 def running_on(connection: Connection, process_id: int, limit: int) -> Sequence[Row[Any]]:
@@ -103,7 +111,7 @@ def _looked_up(head: FromClause, values: Mapping[str, Any]) -> list[ColumnElemen
     """Conditions on rows found by their id. As subqueries, which no planner turns into a scan of the table."""
     looked = jobs.alias("looked")
     row = select(looked.c.id).where(looked.c.id == head.c.id, *_conditions(looked, values)).correlate(head)
-    found = [row.scalar_subquery().is_not(None)]
+    found: list[ColumnElement[bool]] = [row.scalar_subquery().is_not(None)]
     if "error_class" in values:
         found.append(last_error(head.c.id, attempts.c.error_class) == values["error_class"])
     return found

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from ...models import jobs, recurring_runs
 
 
-def runs_of(connection: Connection, task_key: str, limit: int) -> Sequence[Row[Any]]:
-    """The last ticks of a recurring task, with the state of the job of each, while there is one."""
+@dataclass(frozen=True)
+class Run:
+    """A tick of a recurring task, with the state of its job while there is one."""
+
+    run_at: datetime
+    job_id: int | None
+    state: str | None
+    finished_at: datetime | None
+
+
+def runs_of(connection: Connection, task_key: str, limit: int) -> list[Run]:
+    """The last runs of a recurring task, the latest first."""
     statement = (
         select(recurring_runs.c.run_at, recurring_runs.c.job_id, jobs.c.state, jobs.c.finished_at)
         .select_from(recurring_runs.outerjoin(jobs, jobs.c.id == recurring_runs.c.job_id))
@@ -19,4 +29,4 @@ def runs_of(connection: Connection, task_key: str, limit: int) -> Sequence[Row[A
         .order_by(recurring_runs.c.run_at.desc())
         .limit(limit)
     )
-    return connection.execute(statement).all()
+    return [Run(*row) for row in connection.execute(statement)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 from flask import abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
-from ...errors import QueueError
+from ...errors import InvalidTransition, QueueError
 from ...models import State
 from ..addresses import way_back
 from ..current import current_queue
@@ -16,11 +20,17 @@ from ..listings import BY_SLUG, LISTINGS, Listing
 from ..notices import done, refused
 from ..pagination import Page
 from ..queries.counts import Size, counts
-from ..queries.lists import SCAN_LIMIT, count_matching, listed
+from ..queries.lists import SCAN_LIMIT, count_matching, listed, matching_ids
 from ..queries.overview import GROUPED_LIMIT, errors_by_class
 from ..rendering import render, zone
 
+if TYPE_CHECKING:
+    from ...client import JobHandle
+
 SHOWN_ERRORS = 12
+#: A filter that is acted on job by job; and how many jobs of it one click takes.
+ERROR_CLASS = "error_class"
+BULK_LIMIT = 3_000
 
 
 def show(listing: Listing) -> ResponseReturnValue:
@@ -43,6 +53,7 @@ def show(listing: Listing) -> ResponseReturnValue:
         rows=rows,
         errors=errors,
         grouped_limit=GROUPED_LIMIT,
+        bulk_limit=BULK_LIMIT if ERROR_CLASS in filters.values else None,
         searched=SCAN_LIMIT if _is_cut_short(listing, filters, sizes[listing.state]) else None,
         queue_names=sorted({definition.queue for definition in queue.definitions.values()}),
         job_names=sorted(queue.definitions),
@@ -57,21 +68,46 @@ def _is_cut_short(listing: Listing, filters: Filters, size: Size) -> bool:
 def retry_all() -> ResponseReturnValue:
     """Retry all failed jobs that pass the filters in the form, as they are now."""
     listing = LISTINGS[State.FAILED]
-    number = current_queue().jobs.failed.where(**_filters(listing).values).retry_all()
+    number = _retry(_filters(listing))
     done(f"Retried {plural(number, 'job')}")
     return _back_to(listing)
+
+
+def _retry(filters: Filters) -> int:
+    if ERROR_CLASS in filters.values:
+        return _one_by_one(filters, lambda handle: handle.retry())
+    return current_queue().jobs.failed.where(**filters.values).retry_all()
 
 
 def discard_all(slug: str) -> ResponseReturnValue:
     """Delete all jobs of a list that pass the filters in the form, as they are now."""
     listing = BY_SLUG[slug]
     try:
-        number = current_queue().jobs.in_state(listing.state).where(**_filters(listing).values).discard_all()
+        number = _discard(listing, _filters(listing))
     except QueueError as error:
         refused(str(error))
     else:
         done(f"Discarded {plural(number, 'job')}")
     return _back_to(listing)
+
+
+def _discard(listing: Listing, filters: Filters) -> int:
+    if ERROR_CLASS in filters.values:
+        return _one_by_one(filters, lambda handle: handle.discard())
+    return current_queue().jobs.in_state(listing.state).where(**filters.values).discard_all()
+
+
+def _one_by_one(filters: Filters, verb: Callable[[JobHandle], object]) -> int:
+    """Act on failed jobs by their error, which no bulk verb knows. A job that somebody else has moved is left alone."""
+    queue = current_queue()
+    with queue.database.connect() as connection:
+        ids = matching_ids(connection, LISTINGS[State.FAILED], filters, BULK_LIMIT)
+    number = 0
+    for handle in filter(None, map(queue.jobs.get, ids)):
+        with suppress(InvalidTransition):
+            verb(handle)
+            number += 1
+    return number
 
 
 def _filters(listing: Listing) -> Filters:
