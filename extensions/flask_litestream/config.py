@@ -102,7 +102,9 @@ def load_settings(config: Mapping[str, object], files: Mapping[str, Path], insta
 
 def _read(reader: Reader, files: Mapping[str, Path], instance: Path) -> Settings:
     places = _read_places(reader, instance)
+    before = len(reader.problems)
     databases = read_databases(reader, files)
+    complete = places.config_path is not None or len(reader.problems) > before  # a wrong replica is not also missing
     if places.config_path and reader.config.get(f"{PREFIX}DATABASES"):
         reader.note(f"{PREFIX}CONFIG_PATH and {PREFIX}DATABASES exclude each other: keep one.")
     return Settings(
@@ -116,7 +118,7 @@ def _read(reader: Reader, files: Mapping[str, Path], instance: Path) -> Settings
         verify_queue=reader.take("VERIFY_QUEUE", "default", values.a_text),
         credentials=_read_credentials(reader),
         shared_replica=_shared_replica(reader),
-        missing=(*_missing_places(places), *([] if places.config_path else missing_in(databases))),
+        missing=(*_missing_places(places), *([] if complete else missing_in(databases))),
     )
 
 
@@ -186,6 +188,8 @@ def _read_credentials(reader: Reader) -> dict[str, str]:
 
 
 def _shared_replica(reader: Reader) -> str | None:
-    """LITESTREAM_REPLICA for the user's own file to refer to, unless it holds a password."""
+    """LITESTREAM_REPLICA as a URL for the user's own file to refer to, unless it holds a password."""
     value = reader.config.get(f"{PREFIX}REPLICA")
-    return value if isinstance(value, str) and "@" not in value else None
+    if not isinstance(value, str) or "@" in value:
+        return None
+    return f"{'file://' if value.startswith('/') else ''}{value.rstrip('/')}"

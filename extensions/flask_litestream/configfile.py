@@ -115,7 +115,7 @@ def _variables(settings: Settings) -> dict[str, str]:
     paths = {f"{PREFIX}DATABASE_{variable_part(one.name)}": str(one.path) for one in settings.databases}
     variables = {f"{PREFIX}SOCKET": str(settings.places.socket), **paths, **settings.credentials}
     if settings.shared_replica:
-        variables[f"{PREFIX}REPLICA"] = settings.shared_replica.rstrip("/")
+        variables[f"{PREFIX}REPLICA"] = settings.shared_replica
     return variables
 
 
@@ -127,15 +127,18 @@ def _own(settings: Settings, path: Path) -> Configuration:
     text = path.read_text(encoding="utf-8")
     document = _parse(path, expand(text, {**os.environ, **added}))
     databases = tuple(_own_databases(document, settings))
-    problems = [*_mistakes(document, databases), *_open_secrets(path, _parse(path, text))]
+    problems = [*_mistakes(document, databases), *_open_secrets(path, _parse(path, VARIABLE.sub("$VARIABLE", text)))]
     if problems:
         raise ConfigurationError(f"{path}: {problem}" for problem in problems)
     return Configuration(path, text, False, databases, _own_socket(document), added)
 
 
+VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|(\w+))")
+
+
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace ``$NAME`` and ``${NAME}`` the way Litestream does: an unset variable becomes nothing."""
-    return re.sub(r"\$(?:\{([^}]*)\}|(\w+))", lambda match: variables.get(match[1] or match[2] or "", ""), text)
+    return VARIABLE.sub(lambda match: variables.get(match[1] or match[2] or "", ""), text)
 
 
 def _parse(path: Path, text: str) -> dict[str, object]:

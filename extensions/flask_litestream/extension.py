@@ -20,7 +20,7 @@ from sqlalchemy import URL
 from .backups import Backups
 from .cli import litestream_cli
 from .config import load_settings
-from .dashboard import PAGE, blueprint
+from .dashboard import blueprint
 from .errors import AlreadyInitialized, ConfigurationError, NotInitialized
 from .jobs import Queue, QueueLink, attach
 from .outcomes import Verification
@@ -73,7 +73,7 @@ class FlaskLitestream:
         if settings.page.url_prefix is not None:
             app.register_blueprint(blueprint, url_prefix=settings.page.url_prefix)
         if queue is not None:
-            self._links[app] = attach(queue, settings.verify_queue, PAGE if settings.page.url_prefix else None)
+            self._links[app] = attach(queue, settings.verify_queue, settings.page.url_prefix)
 
     def of(self, app: Flask) -> Backups:
         """Return an application's backups. :raises NotInitialized: if it has none."""

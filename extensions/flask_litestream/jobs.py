@@ -8,15 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from flask import current_app
 
-try:
-    from flask_queue import Concurrency, FlaskQueue
-except ImportError:  # TEMPORARY
-    Concurrency = FlaskQueue = object
+from flask_queue import Concurrency, FlaskQueue
 
 from .backups import Backups
 from .errors import VerificationFailed
@@ -25,7 +22,8 @@ from .outcomes import Verification
 
 logger = logging.getLogger("flask_litestream")
 
-Queue = FlaskQueue
+#: For the extension, whose `init_app` takes one.
+Queue: TypeAlias = FlaskQueue
 
 VERIFICATION = "flask_litestream.verification_job"
 VERIFY_DATABASE = "flask_litestream.verify_database_job"
@@ -57,51 +55,45 @@ class QueueLink:
     #: The setting of the queue's dashboard that decides about this extension's page too, unless it has its own.
     access_setting = "QUEUE_AUTHORIZE"
 
-    def __init__(self, queue: Queue, default_queue: str) -> None:
+    def __init__(self, queue: FlaskQueue, line: str) -> None:
         self.queue = queue
         one_at_a_time = Concurrency(to=1, group="flask_litestream", duration=timedelta(hours=6))
-        options: dict[str, Any] = {"queue": default_queue, "concurrency": one_at_a_time}
-        self.verification = queue.job(name=VERIFICATION, **options)(verification_job)
-        self.verify_database = queue.job(name=VERIFY_DATABASE, **options)(verify_database_job)
-        self.restore = queue.job(name=RESTORE, **options)(restore_job)
+        self.verification = queue.job(name=VERIFICATION, queue=line, concurrency=one_at_a_time)(verification_job)
+        self.verify_database = queue.job(name=VERIFY_DATABASE, queue=line, concurrency=one_at_a_time)(verify_database_job)
+        self.restore = queue.job(name=RESTORE, queue=line, concurrency=one_at_a_time)(restore_job)
 
     def enqueue_verification(self, name: str) -> int | None:
         """Verify one database soon, and return the job's id."""
-        job_id: int | None = self._here(self.verify_database).enqueue(name).id
-        return job_id
+        return self.verify_database.using(queue=_backups().settings.verify_queue).enqueue(name).id
 
     def enqueue_restore(self, name: str, timestamp: str | None) -> int | None:
         """Restore one database to a new file soon, and return the job's id."""
-        job_id: int | None = self._here(self.restore).enqueue(name, timestamp=timestamp).id
-        return job_id
+        return self.restore.using(queue=_backups().settings.verify_queue).enqueue(name, timestamp=timestamp).id
 
     def under_way(self) -> int:
         """Return how many of these jobs wait or run."""
         states = (self.queue.jobs.ready, self.queue.jobs.blocked, self.queue.jobs.claimed)
         return sum(state.where(name=name).count() for state in states for name in (VERIFICATION, VERIFY_DATABASE, RESTORE))
 
-    def job_url(self, job_id: int) -> str:
-        """Return where the queue's dashboard shows a job."""
-        return f"{current_app.config.get('QUEUE_URL_PREFIX') or '/jobs'}/{job_id}"
-
-    def _here(self, job: Any) -> Any:
-        return job.using(queue=_backups().settings.verify_queue)
+    def dashboard_url(self) -> str:
+        """Return where the queue's dashboard is."""
+        return self.queue.settings.url_prefix
 
 
-def attach(queue: Queue, default_queue: str, page: str | None) -> QueueLink:
-    """Register the jobs on a queue, and show the backups on its dashboard; once, however many apps share the queue.
+def attach(queue: FlaskQueue, line: str, page: str | None) -> QueueLink:
+    """Register the jobs on a queue, and show the backups on its dashboard.
 
-    :param default_queue: the name of the line of jobs they wait in.
-    :param page: the endpoint of the page, if there is one.
+    :param line: the name of the queue they wait in.
+    :param page: the path of the page, if there is one.
     """
     if queue not in _links:
-        _links[queue] = QueueLink(queue, default_queue)
-        queue.health_check("litestream", _problems)
-        queue.overview_note("Backups", _notes, url=page)
+        _links[queue] = QueueLink(queue, line)
+    queue.health_check("litestream", _problems)
+    queue.overview_note("Backups", _notes, url=page)
     return _links[queue]
 
 
-_links: WeakKeyDictionary[Queue, QueueLink] = WeakKeyDictionary()
+_links: WeakKeyDictionary[FlaskQueue, QueueLink] = WeakKeyDictionary()
 
 
 def _backups() -> Backups:

@@ -40,7 +40,7 @@ logger = logging.getLogger("flask_litestream")
 REASONS = {
     "database_missing": "the database file is not there",
     "database_busy": "no row could be written, because the database stayed locked",
-    "daemon_unreachable": "Litestream does not answer",
+    "daemon_unreachable": "nobody replicates",
     "sync_failed": "Litestream could not bring the replica up to date",
     "sync_timeout": "the replica was not up to date in time",
     "no_space": "there is no room to restore",

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from flask_queue import FlaskQueue
+
 from .stage import Stage
 
 
@@ -19,6 +21,12 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="ls-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def root(request: pytest.FixtureRequest) -> Path:
+    """The folder of the repository."""
+    return request.config.rootpath
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +60,18 @@ def live(stage: Stage) -> Iterator[Stage]:
     with stage.running():
         stage.wait_until_synced()
         yield stage
+
+
+@pytest.fixture
+def queued(folder: Path) -> Iterator[Stage]:
+    """A running application with a queue, whose tables are in the databases."""
+    made = Stage(folder, queue=FlaskQueue())
+    with made.app.app_context():
+        made.db.create_all()
+        made.create("primary")
+        with made.running():
+            made.wait_until_synced()
+            yield made
+        made.db.session.remove()
+        for engine in made.db.engines.values():
+            engine.dispose()

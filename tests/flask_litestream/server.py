@@ -15,6 +15,7 @@ from pathlib import Path
 
 import waitress
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
 from flask_litestream import FlaskLitestream
 
@@ -25,7 +26,7 @@ def main(folder: Path, how: str, settings: dict[str, str]) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     litestream = FlaskLitestream()
-    app = make_app(folder, litestream, **settings)
+    app = make_app(folder, SQLAlchemy(), litestream, None, **settings)
     with litestream.running(app) as replicator:
         if how == "fork":
             leave_from_a_forked_child()

@@ -19,6 +19,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_litestream import FlaskLitestream, Verification
 from flask_litestream.backups import Backups
 from flask_litestream.replicator import Replicator
+from flask_queue import FlaskQueue
 
 from ..harness.waiting import eventually
 
@@ -35,11 +36,13 @@ class Stage:
 
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    queue: FlaskQueue | None = None
     litestream: FlaskLitestream = field(default_factory=FlaskLitestream)
+    db: SQLAlchemy = field(default_factory=SQLAlchemy)
     app: Flask = field(init=False)
 
     def __post_init__(self) -> None:
-        self.app = make_app(self.folder, self.litestream, **self.settings)
+        self.app = make_app(self.folder, self.db, self.litestream, self.queue, **self.settings)
 
     @property
     def backups(self) -> Backups:
@@ -103,7 +106,7 @@ class Stage:
         return self.app.test_cli_runner().invoke(args=["litestream", *arguments])
 
 
-def make_app(folder: Path, litestream: FlaskLitestream, queue: Any = None, **settings: Any) -> Flask:
+def make_app(folder: Path, db: SQLAlchemy, litestream: FlaskLitestream, queue: FlaskQueue | None, **settings: Any) -> Flask:
     app = Flask("stage", instance_path=str(folder))
     app.config.update(
         SECRET_KEY="for tests",
@@ -114,10 +117,13 @@ def make_app(folder: Path, litestream: FlaskLitestream, queue: Any = None, **set
         LITESTREAM_VERIFY_WAIT=5,
         LITESTREAM_RESTORE_TIMEOUT=10,
         LITESTREAM_STOP_TIMEOUT=2,
+        QUEUE_CONFIG_FILE=None,
+        QUEUE_RECURRING_FILE=None,
     )
     app.config.update(settings)
-    db = SQLAlchemy()
     db.init_app(app)
+    if queue is not None:
+        queue.init_app(app, db)
     litestream.init_app(app, db, queue)
     close_engines(app, db)
     return app

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from ..harness.waiting import eventually, never
 from .stage import Stage, has_ended, process, wait_for_end
 
@@ -29,11 +27,6 @@ def server(root: Path, stage: Stage, how: str = "waitress", *settings: str) -> I
             started.kill()
             started.wait()
             eventually(lambda: litestreams(stage) == [], what="Litestream outlives its server")
-
-
-@pytest.fixture
-def root(request: pytest.FixtureRequest) -> Path:
-    return request.config.rootpath
 
 
 def litestreams(stage: Stage) -> list[int]:

@@ -64,7 +64,8 @@ def _is_secret(name: str) -> bool:
 def databases_command(as_json: bool) -> None:
     """List databases, files and replicas.
 
-    By default these are all SQLite files of the application: the primary one and one for each bind.
+    By default these are all SQLite files of the application: the primary one and one for each bind. The names are those
+    that all other commands take.
     """
     say_if_off()
     rows = [

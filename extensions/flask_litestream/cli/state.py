@@ -74,7 +74,9 @@ def _verified_text(last: Verification | None) -> str:
 def snapshots_command(name: str, as_json: bool) -> None:
     """List the snapshots of a replica.
 
-    The oldest one is the earliest moment that can be restored.
+    The oldest one is the earliest moment that can be restored, and LITESTREAM_SNAPSHOT_RETENTION says how long
+    one is kept. NAME is a database, as `flask litestream databases`
+    lists them.
     """
     say_if_off()
     _show_ltx(as_json, backups().ltx(name, str(SNAPSHOT_LEVEL)))

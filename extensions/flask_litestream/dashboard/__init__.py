@@ -3,6 +3,6 @@
 Apart because it brings views, templates and style of its own, and because an application may leave it out.
 """
 
-from .views import PAGE, blueprint
+from .views import blueprint
 
-__all__ = ["PAGE", "blueprint"]
+__all__ = ["blueprint"]

@@ -30,7 +30,7 @@ EXPIRED = "This form is too old or not from this site. Go back, load the page ag
 
 
 def requires(role: str) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """Let a view be seen from this role up: others log in first, or get 403."""
+    """Let a view be seen from this role up: others log in first, or get 403. A form needs its token besides."""
 
     def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
@@ -43,6 +43,8 @@ def requires(role: str) -> Callable[[Callable[P, ResponseReturnValue]], Callable
             g.litestream_role = role_of(current_user)
             if not may(role):
                 abort(403, FORBIDDEN)
+            if request.method == "POST":
+                refuse_forged_forms()
             return view(*args, **kwargs)
 
         return guarded
@@ -69,17 +71,22 @@ def role_of(user: Any) -> str | None:
 
 
 def _default_role(user: Any) -> str | None:
-    """By equality, because an ``is_admin`` that somebody made a method is true for everybody."""
-    return "admin" if getattr(user, "is_admin", False) in (True, 1) else None
+    """Whoever has a true ``is_admin``; a method is asked, because it would be true whatever it answers."""
+    flag = getattr(user, "is_admin", False)
+    return "admin" if (flag() if callable(flag) else flag) else None
+
+
+def token_field() -> str:
+    """The name of the hidden field, which a CSRFProtect of the application looks for too."""
+    return str(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"))
 
 
 def refuse_forged_forms() -> None:
-    """Let no POST through without the token of this session."""
-    if request.method == "POST":
-        try:
-            validate_csrf(request.form.get("csrf_token"))
-        except ValueError:  # what a refused token raises is one
-            abort(400, EXPIRED)
+    """Let no form through without the token of this session."""
+    try:
+        validate_csrf(request.form.get(token_field()))
+    except ValueError:  # what a refused token raises is one
+        abort(400, EXPIRED)
 
 
 def add_headers(response: Response) -> Response:

@@ -15,7 +15,8 @@ from ..backups import Backups
 from ..errors import UnknownDatabase
 from ..jobs import QueueLink
 from ..moments import age_text, moment_text, rfc3339, size_text
-from .access import add_headers, may, refuse_forged_forms, requires
+from ..verification import REASONS
+from .access import add_headers, may, requires, token_field
 from .overview import gather, listings_of
 
 PAGE = "litestream.page"
@@ -23,7 +24,6 @@ PAGE = "litestream.page"
 blueprint = Blueprint(
     "litestream", __name__, template_folder="templates", static_folder="static/flask_litestream", static_url_path="/static"
 )
-blueprint.before_request(refuse_forged_forms)
 blueprint.after_request(add_headers)
 blueprint.add_app_template_filter(age_text, "litestream_age")
 blueprint.add_app_template_filter(moment_text, "litestream_moment")
@@ -39,11 +39,14 @@ def page() -> ResponseReturnValue:
         listings_of(_backups()).forget()
     return render_template(
         "flask_litestream/page.html",
+        reasons=REASONS,
         overview=gather(_backups(), Path(current_app.root_path).parent),
         under_way=link.under_way() if link else 0,
         queued=link is not None,
         may=may,
         csrf_token=generate_csrf,
+        token_field=token_field(),
+        queue_url=link.dashboard_url() if link else None,
     )
 
 
