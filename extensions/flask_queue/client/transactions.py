@@ -1,4 +1,4 @@
-"""Things to do when a session's transaction commits, and to forget when it rolls back, savepoints included."""
+"""Things to do when a session's transaction commits, and to forget when it ends otherwise, savepoints included."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
 _KEY = "flask_queue.on_commit"
-_Waiting = list[tuple[SessionTransaction, Callable[[], Any]]]
+_Action = Callable[[], Any]
+#: What waits, and for the end of which transaction; for none any more once that was committed.
+_Waiting = list[tuple[SessionTransaction | None, _Action]]
 
 
-def on_commit(session: Session, action: Callable[[], Any]) -> None:
-    """Call `action` once when the transaction that `session` is in has been committed; now, when there is none."""
+def on_commit(session: Session, action: _Action) -> None:
+    """Call `action` once when the transaction that `session` is in has been committed; now, when there is none.
+
+    An action that raises keeps no other from being called; the first error comes out of `session.commit()`.
+    """
     transaction = session.get_nested_transaction() or session.get_transaction()
     if transaction is None:
         action()
@@ -21,23 +26,37 @@ def on_commit(session: Session, action: Callable[[], Any]) -> None:
     if _KEY not in session.info:
         session.info[_KEY] = []
         event.listen(session, "after_commit", _committed)
-        event.listen(session, "after_soft_rollback", _rolled_back)
+        event.listen(session, "after_transaction_end", _ended)
     session.info[_KEY].append((transaction, action))
 
 
 def _committed(session: Session) -> None:
+    """What a savepoint did is now its parent's to commit. The outermost transaction has none."""
+    ended = session.get_nested_transaction() or session.get_transaction()
+    assert ended is not None
     waiting: _Waiting = session.info[_KEY]
-    nested = session.get_nested_transaction()
-    if nested is not None:  # a savepoint was released: what it did is its parent's now
-        session.info[_KEY] = [(nested.parent if of is nested else of, action) for of, action in waiting]
-        return
-    session.info[_KEY] = []
-    for _, action in waiting:
+    session.info[_KEY] = [(ended.parent if of is ended else of, action) for of, action in waiting]
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    """Forget what still waits for a transaction that is over: rolled back, or just closed. Do what was committed."""
+    waiting = [(of, action) for of, action in session.info[_KEY] if not _is_within(of, transaction)]
+    session.info[_KEY] = [(of, action) for of, action in waiting if of is not None]
+    _call_all([action for of, action in waiting if of is None])
+
+
+def _call_all(actions: list[_Action]) -> None:
+    errors = [error for action in actions if (error := _error_of(action)) is not None]
+    if errors:
+        raise errors[0]
+
+
+def _error_of(action: _Action) -> Exception | None:
+    try:
         action()
-
-
-def _rolled_back(session: Session, transaction: SessionTransaction) -> None:
-    session.info[_KEY] = [(of, action) for of, action in session.info[_KEY] if not _is_within(of, transaction)]
+    except Exception as error:
+        return error
+    return None
 
 
 def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:

@@ -277,7 +277,7 @@ class Definitions(Mapping[str, JobDefinition[Any, Any]]):
         module_name, _, attribute = name.rpartition(".")
         try:
             found = getattr(importlib.import_module(module_name), attribute, None) if module_name else None
-        except ImportError:
+        except (ImportError, TypeError, ValueError):  # no such module, or no name that a module could have
             return None
         return found if isinstance(found, JobDefinition) and found.name in self._by_name else self._by_name.get(name)
 

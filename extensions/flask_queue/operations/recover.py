@@ -49,14 +49,14 @@ class Recovered:
         return (*self.failed, *self.retried, *self.discarded)
 
 
-def release(connection: Connection, owner_id: int, *, job_ids: Collection[int] | None = None) -> list[int]:
+def release(connection: Connection, owner_id: int, *, but: Collection[int] = ()) -> list[int]:
     """Give the jobs that a process holds back to ready, with their slots. No attempt is counted.
 
-    :param job_ids: these only; by default all.
+    :param but: jobs that stay claimed: they have run, and must not run again.
     :return: the ids of those that it still held.
     """
     rows = _claimed(connection, _OWNED_BY, {"owner_id": owner_id})
-    ids = [row.id for row in rows if job_ids is None or row.id in job_ids]
+    ids = [row.id for row in rows if row.id not in but]
     if ids:
         connection.execute(_RELEASE, {"ids": ids})
     return ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from ..config import DispatcherOptions
@@ -18,6 +19,8 @@ from .runtime import Runtime
 
 _ONE = Room(1, 1)
 _NONE = Room(0, 0)
+#: For how long, and how often, an ending is tried to be written down while the database is away, in seconds.
+_PATIENCE, _PAUSE = 60.0, 0.5
 
 
 class Drain(Process):
@@ -30,6 +33,7 @@ class Drain(Process):
         self.queues = tuple(queues)
         self.performed = 0
         self._limit = limit
+        self._endings: list[Ending] = []
         self._accounts = Accounts(runtime, Selector.parse(queues), self.name)
         self._dispatcher = Dispatcher(runtime, DispatcherOptions())
         self._performer = Performer(runtime, lambda: self.stopping)
@@ -42,15 +46,35 @@ class Drain(Process):
         super().register()
         self._accounts.process_id = self.id
 
+    @property
+    def unwritten(self) -> list[int]:
+        return [ending.claim.job_id for ending in self._endings]
+
     def work(self) -> None:
-        endings: list[Ending] = []
+        claims = self._next()
+        while claims:
+            self._endings = [self._perform(claim) for claim in claims]
+            self.performed += len(claims)
+            claims = self._next_at_last()
+
+    def _next(self) -> Sequence[Claim]:
+        """Write down what has ended, and claim what is due."""
+        self._dispatcher.poll()
+        claims = self._accounts.transact(self._endings, _NONE if self._is_over() else _ONE)
+        self._endings = []
+        return claims
+
+    def _next_at_last(self) -> Sequence[Claim]:
+        """The same, for as long as it takes the database to come back: the job that has run must not be run again."""
+        deadline = time.monotonic() + _PATIENCE
         while True:
-            self._dispatcher.poll()
-            claims = self._accounts.transact(endings, _NONE if self._is_over() else _ONE)
-            if not claims:
-                return
-            endings = [self._perform(claim) for claim in claims]
-            self.performed += len(endings)
+            try:
+                return self._next()
+            except Exception as error:
+                if time.monotonic() > deadline:
+                    raise
+                self.runtime.handle_thread_error(error)
+                self._alarm.nap(_PAUSE)
 
     def _is_over(self) -> bool:
         return self.stopping or (self._limit is not None and self.performed >= self._limit)

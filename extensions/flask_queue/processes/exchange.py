@@ -61,6 +61,11 @@ class Exchange:
         return dict(self._held)
 
     @property
+    def unwritten(self) -> list[int]:
+        """The jobs whose endings wait to be written down."""
+        return [ending.claim.job_id for ending in self._endings]
+
+    @property
     def has_room(self) -> bool:
         """Whether another job fits in."""
         return not self._closed and bool(self._room([]))

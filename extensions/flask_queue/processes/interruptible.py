@@ -47,8 +47,8 @@ class Interruptible:
             self._poll.register(descriptor, select.POLLIN)
         self._watched = list(descriptors)
 
-    def close(self) -> None:
-        """Give the pipe back."""
-        for end in (self._reader, self._writer):
-            with contextlib.suppress(OSError):
-                os.close(end)
+    def __del__(self) -> None:
+        # Not earlier: a late thread would write its wake-up call into whatever has got the pipe's number since.
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self._reader)
+            os.close(self._writer)

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import JobTimeoutError, UnknownJobError
 from ..globals import RunningJob, running_job
 from ..jobs import arguments
-from ..jobs.definition import JobDefinition
+from ..jobs.definition import JobDefinition, JobRules
 from ..jobs.retries import first_match
 from ..operations.claim import Claim
 from ..operations.failure import Failure
@@ -120,9 +120,12 @@ class Performer:
         rules = definition.rules if definition else None
         if rules and isinstance(error, rules.discard_on):
             return Ending(claim, Outcome.DISCARDED, Failure.of(error))
-        rule = first_match(rules.retry, error) if rules else None
-        if rule is not None and claim.attempts + 1 < rule.attempts:
-            return Ending(claim, Outcome.RETRIED, Failure.of(error), rule.wait_after(claim.attempts + 1))
+        try:
+            wait = _wait(rules, error, claim.attempts + 1)
+        except BaseException as broken:  # a `wait` function of the user's; its traceback shows the job's error too
+            error, wait = broken, None
+        if wait is not None:
+            return Ending(claim, Outcome.RETRIED, Failure.of(error), wait)
         self._report(error)
         return Ending(claim, Outcome.FAILED, Failure.of(error))
 
@@ -131,6 +134,12 @@ class Performer:
             self._runtime.report(error)
         except Exception as broken:
             self._runtime.handle_thread_error(broken)
+
+
+def _wait(rules: JobRules | None, error: BaseException, attempt: int) -> float | None:
+    """For how long to wait after this attempt; None when it was the last one."""
+    rule = first_match(rules.retry, error) if rules else None
+    return rule.wait_after(attempt) if rule is not None and rule.allows(attempt) else None
 
 
 def _unknown(claim: Claim) -> UnknownJobError:

@@ -68,6 +68,10 @@ class Worker(Process):
         """The jobs that it holds, by id."""
         return self._exchange.held
 
+    @property
+    def unwritten(self) -> list[int]:
+        return self._exchange.unwritten
+
     # --- the loop ---------------------------------------------------------------------------------
 
     def register(self) -> None:
