@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
 import subprocess
@@ -11,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -20,58 +19,23 @@ from flask import Flask
 from app.environment import ROOT, ConfigurationError
 from app.server import WebServer, bind
 
-
-class Served:
-    """A running `python wsgi.py`."""
-
-    def __init__(self, environment: dict[str, str], *arguments: str, directory: Path = ROOT) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "wsgi.py"), *arguments],
-            cwd=directory,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def address(self) -> str:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, (line, self.process.stderr and self.process.stderr.read())
-        return found[0]
-
-    def end(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out, err
+from .served import Served, environment_in
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Environment variables of a site in a folder of its own."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {
-        "QUEUE_ENVIRONMENT": "test",
-        "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'primary.sqlite3'}",
-        "SQLALCHEMY_BINDS_QUEUE": f"sqlite:///{tmp_path / 'queue.sqlite3'}",
-        "MAIL_OUTBOX": str(tmp_path / "outbox"),
-        "PYTHONWARNINGS": "default",
-    }
+    return environment_in(tmp_path)
 
 
 @pytest.fixture
 def serve(environment: dict[str, str], app: Flask) -> Iterator[Callable[..., Served]]:
     """Start the server on the databases of `app`, which have tables, on any free port."""
-    started: list[Served] = []
+    with ExitStack() as started:
 
-    def start(*arguments: str, **variables: str) -> Served:
-        started.append(Served(environment | {"PORT": "0"} | variables, *arguments))
-        return started[-1]
+        def start(*arguments: str, **variables: str) -> Served:
+            return started.enter_context(Served(environment | {"PORT": "0"} | variables, *arguments))
 
-    yield start
-    for served in started:
-        served.process.kill()
-        served.process.communicate()
+        yield start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -115,7 +79,8 @@ def test_what_is_no_port_is_a_mistake_in_the_command(serve: Callable[..., Served
 
 
 def test_without_tables_it_says_what_to_do(environment: dict[str, str]) -> None:
-    code, out, err = Served(environment).end()
+    with Served(environment) as served:
+        code, out, err = served.end()
     assert (code, out) == (1, "")
     assert err == "Error: The primary database has no tables yet. Make them with: flask db upgrade\n"
 
