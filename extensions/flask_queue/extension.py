@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -48,9 +48,10 @@ from .jobs.definition import (
 )
 from .jobs.retries import Retry
 from .jobs.schedules import Schedule
-from .log import LogSubscriber
+from .log import LogSubscriber, to_standard_output
 from .processes.drain import drain
 from .processes.runtime import Runtime
+from .supervisors.web import beside
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -403,6 +404,31 @@ class FlaskQueue:
 
         context: Callable[[], AbstractContextManager[Any]] = app.app_context
         return Runtime(state.client, self.hooks, context, report, forget)
+
+    @contextmanager
+    def in_web(self, app: Flask, *, mode: Literal["fork", "thread"] | None = None) -> Iterator[None]:
+        """Run the queue's processes beside a web server for the length of the block, where `QUEUE_IN_WEB` is true.
+
+        Enter it in the main thread of the server's program, before it starts others. The two live and die together: when the
+        supervisor ends, the program gets SIGTERM. Of several servers on one host only one runs the queue.
+
+        :raises ConfigurationError: for an invalid configuration, before anything was started.
+        :raises MissingTables: when the queue's tables are not there.
+        """
+        with app.app_context():
+            if not self.settings.in_web:
+                runtime = None
+            else:
+                runtime, configuration = self.runtime(), self.configuration()
+                self.check_tables()
+        if runtime is None:
+            yield
+            return
+        if configuration.problems:
+            raise ConfigurationError(problems=configuration.problems)
+        to_standard_output()
+        with beside(runtime, configuration, mode=mode):
+            yield
 
     def on_thread_error(self, handler: F) -> F:
         """Call `handler(exception)` for every error of the machinery; never for one of a job. A decorator."""

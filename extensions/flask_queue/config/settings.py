@@ -64,6 +64,7 @@ class Settings:
     mode: Literal["fork", "thread"] = option("fork", choice("fork", "thread"))
     skip_recurring: bool = option(False, boolean)
     pidfile: Path | None = option(None, path)
+    in_web: bool = option(False, boolean)
     heartbeat_interval: float = option(15.0, duration())
     alive_threshold: float = option(60.0, duration())
     shutdown_timeout: float = option(25.0, duration(zero=True))

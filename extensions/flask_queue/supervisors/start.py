@@ -14,10 +14,11 @@ from .thread import ThreadSupervisor
 _SUPERVISORS: dict[str, type[Supervisor]] = {"fork": ForkSupervisor, "thread": ThreadSupervisor}
 
 
-def start(runtime: Runtime, configuration: Configuration, *, mode: str | None = None) -> int:
+def start(runtime: Runtime, configuration: Configuration, *, mode: str | None = None, parent_pid: int | None = None) -> int:
     """Run the configured processes until told to stop. Call it in the main thread.
 
     :param mode: "fork" or "thread"; by default `QUEUE_MODE`.
+    :param parent_pid: a process that the supervisor must not outlive.
     :return: the exit status: 0 after a stop in good order.
     :raises ConfigurationError: for an invalid configuration; nothing was started.
     :raises AlreadyRunning: when a live supervisor owns `QUEUE_PIDFILE`.
@@ -29,4 +30,6 @@ def start(runtime: Runtime, configuration: Configuration, *, mode: str | None = 
     if not roles:
         raise ConfigurationError("No processes configured. Exiting.")
     with Pidfile(runtime.settings.pidfile) as pidfile:
-        return supervisor(runtime, configuration, roles, pidfile).supervise()
+        process = supervisor(runtime, configuration, roles, pidfile)
+        process.parent_pid = parent_pid
+        return process.supervise()

@@ -1,0 +1,121 @@
+"""The supervisor beside a web server: one starts and stops with the other, as the Puma plugin does it for Solid Queue."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..config import Configuration
+from ..processes.interruptible import Interruptible
+from ..processes.runtime import Runtime
+from .signals import held_back, trapped
+from .start import start
+
+#: How often a supervisor that is not needed asks whether it is now, in seconds.
+_WAIT = 1.0
+#: How much longer than its children the supervisor gets to end, in seconds.
+_GRACE = 5.0
+
+
+@contextmanager
+def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None = None) -> Iterator[int]:
+    """Run the supervisor in a process of its own for the length of the block. Enter it in the main thread, before others start.
+
+    When the supervisor ends, this process gets SIGTERM; when this process dies, the supervisor stops. Of several web servers on
+    one host and database only one runs a supervisor at a time; when it ends, another one's takes over.
+
+    :return: the supervisor's pid.
+    """
+    runtime.database.dispose()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    with held_back():
+        pid = os.fork()
+        if pid == 0:
+            _be_supervisor(runtime, configuration, mode, parent)
+    watch = _Watch(pid)
+    watch.start()
+    try:
+        yield pid
+    finally:
+        watch.end(runtime.settings.shutdown_timeout + _GRACE)
+
+
+class _Watch:
+    """Waits for the supervisor's end, in a thread, and takes this process along."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._ending = False
+        self._thread = threading.Thread(target=self._wait, name="watch of the queue's supervisor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _wait(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+        if not self._ending:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def end(self, timeout: float) -> None:
+        """Stop the supervisor, by force if it does not end in time."""
+        self._ending = True
+        for number, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, _GRACE)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, number)
+            self._thread.join(seconds)
+            if not self._thread.is_alive():
+                return
+
+
+def _be_supervisor(runtime: Runtime, configuration: Configuration, mode: str | None, parent: int) -> None:
+    """Live the supervisor's life, still with stop signals held back, and never return."""
+    status = 1
+    try:
+        runtime.forget_connections()
+        if _wait_for_turn(runtime, parent):
+            status = start(runtime, configuration, mode=mode, parent_pid=parent)
+        else:
+            status = 0
+    except BaseException as error:
+        with contextlib.suppress(BaseException):
+            print(f"The queue's supervisor ended: {error}", file=sys.stderr)
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _wait_for_turn(runtime: Runtime, parent: int) -> bool:
+    """Wait until no other web server of this host runs a supervisor for this database; False when told to stop before."""
+    path = Path(tempfile.gettempdir()) / f"flask-queue-web-{os.getuid()}-{runtime.database.identity}.lock"
+    # Not closed before the process ends, and not inherited by programs that it starts: the lock is this process's life.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    alarm = Interruptible()
+    stopped = threading.Event()
+
+    def stop() -> None:
+        stopped.set()
+        alarm.wake()
+
+    with trapped(stop, stop):
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        while not stopped.is_set() and os.getppid() == parent:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            alarm.nap(_WAIT)
+    return False
+
+
