@@ -29,8 +29,12 @@ LongText = Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), "mysql",
 
 
 def name_type(length: int = 255) -> TypeEngine[str]:
-    """A name compared byte by byte, also where the database's default ignores case."""
-    return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+    """A name compared and sorted byte by byte, also where the database's default is a language's ways."""
+    return (
+        String(length)
+        .with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+        .with_variant(String(length, collation="C"), "postgresql")
+    )
 
 
 class UTCDateTime(TypeDecorator[datetime]):

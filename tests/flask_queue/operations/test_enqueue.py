@@ -20,11 +20,6 @@ from .by_hand import WorkerByHand
 from .interleaving import Aside, at_once, times
 
 
-@pytest.fixture
-def tables(database_url: str) -> Tables:
-    return Tables(database_url)
-
-
 def database_now(queue: FlaskQueue) -> datetime:
     with queue.database.connect() as connection:
         return database_time(connection)
@@ -173,7 +168,8 @@ def test_a_key_of_none_is_no_limit(app: Flask, queue: FlaskQueue, tables: Tables
 def test_a_job_that_a_rule_discards_leaves_no_row(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
     job = limited(queue, on_conflict="discard")
     first, second, third, other = job.enqueue("a"), job.enqueue("a"), job.enqueue("a"), job.enqueue("b")
-    assert first.enqueued and other.enqueued
+    assert first.enqueued
+    assert other.enqueued
     assert [(handle.enqueued, handle.id, handle.status) for handle in (second, third)] == [(False, None, None)] * 2
     assert tables.states() == {"ready": 2}
     worker = WorkerByHand(queue)

@@ -23,8 +23,12 @@ TABLE: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "
 # SQLite numbers rows by itself only in an INTEGER primary key.
 IDENTIFIER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(collation=COLLATION), "mysql", "mariadb")
-# Compared byte by byte, also where the database's default ignores case.
-NAME = sa.String(255).with_variant(mysql.VARCHAR(255, collation=COLLATION), "mysql", "mariadb")
+# Compared and sorted byte by byte, also where the database's default is a language's ways.
+NAME = (
+    sa.String(255)
+    .with_variant(mysql.VARCHAR(255, collation=COLLATION), "mysql", "mariadb")
+    .with_variant(sa.String(255, collation="C"), "postgresql")
+)
 # UTC with microseconds.
 INSTANT = (
     sa.DateTime().with_variant(sa.DateTime(timezone=True), "postgresql").with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
