@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from ..database import is_outage
+from ..database import is_transient
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finish_many, retry_at_once, retry_later
 from ..operations.selectors import Selector
@@ -39,10 +38,11 @@ class Accounts:
             return ()
         try:
             claims = self._runtime.database.transact(lambda connection: self._end_and_claim(connection, endings, room))
-        except DBAPIError as error:
-            if is_outage(error) or not endings:
+        except Exception as error:
+            if is_transient(error) or not endings:
                 raise
-            # What failed may be the next jobs' doing. It must not undo the endings of those that are through.
+            # What failed may be the next jobs' doing. It must not undo the endings of those that are through. (Where the
+            # database is away this raises too.)
             self._runtime.database.transact(lambda connection: self._end(connection, endings))
             self._runtime.handle_thread_error(error)
             claims = []
