@@ -11,6 +11,7 @@ file keeps the next start from running a second one.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -26,12 +27,15 @@ def main(arguments: list[str]) -> int:
     die_with(parent, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # none may arrive before there is a child to hand it to
     tether = os.getpid()
+    source, output = os.pipe()
     child = os.fork()
     if child == 0:
-        become(program, tether)
+        become(program, tether, output)
+    os.dup2(source, 0)
     os.closerange(3, 256)  # what was passed on (the lock) belongs to the program alone
     stop_when_told(child, grace)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    pass_on_output()
     _, status = os.waitpid(child, 0)
     return exit_code(status)
 
@@ -44,10 +48,13 @@ def die_with(parent: int, signum: int) -> None:
         os._exit(0)
 
 
-def become(program: list[str], tether: int) -> None:
+def become(program: list[str], tether: int, output: int) -> None:
     """Turn this fresh child into the program, tied to the tether by a signal nobody can ignore."""
     try:
         die_with(tether, signal.SIGKILL)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a program inherits that
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         os.execv(program[0], program)
     except OSError as error:
@@ -56,12 +63,32 @@ def become(program: list[str], tether: int) -> None:
         os._exit(126)
 
 
+def pass_on_output() -> None:
+    """Copy what the program writes until it ends, also when nobody reads it any more.
+
+    With the dead parent's pipe as its own output, Litestream would die of the first line it writes about stopping,
+    before its last sync.
+    """
+    while data := os.read(0, 65536):
+        with contextlib.suppress(BrokenPipeError):
+            os.write(1, data)
+
+
 def stop_when_told(child: int, grace: float) -> None:
-    """SIGTERM for the child when this process gets one, SIGKILL when the grace is over."""
+    """SIGTERM for the child when this process gets one, SIGKILL when the grace is over.
+
+    Only the first counts: a second one makes Litestream leave out its last sync, and the kernel sends one for each thread
+    of a parent that dies.
+    """
+
+    told = False
 
     def stop(*_: object) -> None:
-        os.kill(child, signal.SIGTERM)
-        signal.setitimer(signal.ITIMER_REAL, max(grace, 0.001))
+        nonlocal told
+        if not told:
+            told = True
+            signal.setitimer(signal.ITIMER_REAL, max(grace, 0.001))
+            os.kill(child, signal.SIGTERM)
 
     signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
     for signum in STOPPING:
