@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -332,9 +333,28 @@ DatabaseError = SQLAlchemyError
 # --- statements that databases word differently -------------------------------------------------------
 
 
+class _OneOf(FunctionElement[bool]):
+    """Membership in a list that is bound when the statement runs."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
 def is_one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
-    """`column` is one of the values bound as the list `name`; one statement text for any number of them."""
-    return column.in_(bindparam(name, expanding=True))
+    """`column` is one of the values bound as the list `name`."""
+    array = bindparam(name, type_=postgresql.ARRAY(column.type))
+    return _OneOf(column.in_(bindparam(name, expanding=True)), column == any_(array))
+
+
+@compiles(_OneOf)
+def _one_of(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses.clauses[0], **kw)
+
+
+@compiles(_OneOf, "postgresql")
+def _one_of_postgresql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
+    """One parameter however many values, so that the text stays the same and the server plans it once."""
+    return compiler.process(element.clauses.clauses[1], **kw)
 
 
 class Move:
@@ -411,6 +431,26 @@ def notify(connection: Connection) -> None:
 
 CHANNEL = "flask_queue"
 _NOTIFY = text(f"NOTIFY {CHANNEL}")
+
+
+class Insertion:
+    """Insert one row.
+
+    :param announce: `notify` in the same statement. A NOTIFY of its own would be another commit, as long as the first.
+    """
+
+    def __init__(self, table: Table, values: dict[str, Any], *, announce: bool = False) -> None:
+        self._insert = table.insert().values(values)
+        new = self._insert.returning(table.c.id).cte("new")
+        self._announced = select(new.c.id, func.pg_notify(CHANNEL, "")) if announce else None
+
+    def __call__(self, connection: Connection, parameters: dict[str, Any]) -> int:
+        """Insert, and return the row's id."""
+        if self._announced is not None and connection.dialect.name == "postgresql":
+            return int(connection.execute(self._announced, parameters).scalar_one())
+        key = connection.execute(self._insert, parameters).inserted_primary_key
+        assert key is not None
+        return int(key[0])
 
 
 # --- many rows at once --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from ..config import Settings
-from ..database import Database, is_missing_table, notify
+from ..database import Database, is_missing_table
 from ..errors import EnqueueError, MissingTables
 from ..events import Events
 from ..jobs import arguments
@@ -104,15 +104,13 @@ class Client:
         if is_single(job):
             handle.stored(self._enqueuing(lambda: self.database.retrying(lambda: self._insert_alone(job))))
         else:
-            handle.stored(
-                self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_and_notify(connection, job)))
-            )
+            handle.stored(self._enqueuing(lambda: self.database.transact(lambda connection: enqueue(connection, job))))
         self.announcer.announce()
         self.events.emit("enqueue", job_id=handle.id, name=job.name, queue=job.queue_name)
 
     def _insert_alone(self, job: NewJob) -> int | None:
         with self.database.connect() as connection:
-            return enqueue_and_notify(connection, job)
+            return enqueue(connection, job)
 
     def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
         if not self.single_database:
@@ -121,7 +119,7 @@ class Client:
                 "with two databases use after_commit=True."
             )
         session = self.session()
-        handle.stored(self._enqueuing(lambda: enqueue_and_notify(session.connection(), job)))
+        handle.stored(self._enqueuing(lambda: enqueue(session.connection(), job)))
         on_commit(session, self.announcer.announce)
 
     def enqueue_all(self, handles: Iterable[JobHandle]) -> int:
@@ -137,7 +135,7 @@ class Client:
             for handle, job in zip(fresh, many, strict=True):
                 self.interceptor(self, handle.bind(self), job)
             return sum(handle.enqueued for handle in fresh)
-        ids = self._enqueuing(lambda: self.database.transact(lambda connection: _enqueue_many_and_notify(connection, many)))
+        ids = self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, many)))
         for handle, job_id in zip(fresh, ids, strict=True):
             handle.bind(self).stored(job_id)
         self.announcer.announce()
@@ -161,17 +159,3 @@ class Client:
         result = self.database.transact(work)
         self.announcer.announce()
         return result
-
-
-def enqueue_and_notify(connection: Connection, job: NewJob) -> int | None:
-    """Write a job, and tell the workers of other hosts in the same transaction."""
-    job_id = enqueue(connection, job)
-    if job.wait is None and job.at is None:
-        notify(connection)
-    return job_id
-
-
-def _enqueue_many_and_notify(connection: Connection, many: list[NewJob]) -> list[int | None]:
-    ids = enqueue_many(connection, many)
-    notify(connection)
-    return ids

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from ..database import AnyRow, notify
+from ..database import AnyRow
 from ..errors import (
     ConfigurationError,
     InvalidTransition,
@@ -98,7 +98,6 @@ class RecurringTaskHandle:
             job_id = enqueue(connection, job)
             if job_id is not None:
                 operations.record_extra_run(connection, self.key, job_id)
-                notify(connection)
             return job_id
 
         job_id = self._client.transact(work)

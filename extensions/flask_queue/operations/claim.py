@@ -87,9 +87,7 @@ _MOVES = {
     (True, False): Move(jobs, _window(_EXCEPT, _IN_QUEUE), _VALUES, _COLUMNS),
 }
 # In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
-_ANY_READY: Select[Any] = (
-    select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
-)
+_ANY_READY: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
 _ANY_READY_IN = _ANY_READY.where(_IN_QUEUE)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Insert, String, bindparam, case, insert, literal_column, select
+from sqlalchemy import Connection, String, bindparam, case, literal_column, select
 
-from ..database import insert_many, now, now_plus
+from ..database import Insertion, insert_many, notify, now, now_plus
 from ..jobs.concurrency import Limit
 from ..models.job import State, jobs
 from .slots import Slots
@@ -28,17 +28,17 @@ class NewJob:
     limit: Limit | None = None
 
 
-def _insert(state: Any, scheduled_at: Any, **more: Any) -> Insert:
-    return insert(jobs).values(
-        queue_name=bindparam("queue_name"),
-        name=bindparam("name"),
-        arguments=bindparam("arguments"),
-        priority=bindparam("priority"),
-        state=state,
-        scheduled_at=scheduled_at,
-        created_at=now(),
-        **more,
-    )
+def _insert(state: Any, scheduled_at: Any, *, announce: bool = False, **more: Any) -> Insertion:
+    values = {
+        "queue_name": bindparam("queue_name"),
+        "name": bindparam("name"),
+        "arguments": bindparam("arguments"),
+        "priority": bindparam("priority"),
+        "state": state,
+        "scheduled_at": scheduled_at,
+        "created_at": now(),
+    }
+    return Insertion(jobs, values | more, announce=announce)
 
 
 _LIMIT: dict[str, Any] = {
@@ -50,11 +50,13 @@ _AT = bindparam("at", type_=jobs.c.scheduled_at.type)
 _READY = literal_column("'ready'", String)
 _SCHEDULED = literal_column("'scheduled'", String)
 
-_INSERT_NOW = _insert(_READY, now())
+_INSERT_NOW = _insert(_READY, now(), announce=True)
 _INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")))
 # Whether an instant is past is for the database's clock to say.
 _INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT)
-_INSERT_LIMITED = _insert(bindparam("state"), now(), expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT)
+_INSERT_LIMITED = _insert(
+    bindparam("state"), now(), announce=True, expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT
+)
 _INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), **_LIMIT)
 _INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, **_LIMIT)
 _CLOCK = select(now())
@@ -66,7 +68,7 @@ def is_single(job: NewJob) -> bool:
 
 
 def enqueue(connection: Connection, job: NewJob) -> int | None:
-    """Write `job` as ready, scheduled or blocked.
+    """Write `job` as ready, scheduled or blocked, and tell the workers of other hosts.
 
     :return: the row's id, or None when its concurrency rule discards it.
     """
@@ -79,10 +81,10 @@ def enqueue(connection: Connection, job: NewJob) -> int | None:
     if job.limit is not None:
         return _enqueue_limited(connection, job, job.limit, values)
     if job.at is not None:
-        return _run(connection, _INSERT_AT, {**values, "at": job.at})
+        return _INSERT_AT(connection, {**values, "at": job.at})
     if job.wait is not None and job.wait > 0:
-        return _run(connection, _INSERT_LATER, {**values, "wait": job.wait})
-    return _run(connection, _INSERT_NOW, values)
+        return _INSERT_LATER(connection, {**values, "wait": job.wait})
+    return _INSERT_NOW(connection, values)
 
 
 def _enqueue_limited(connection: Connection, job: NewJob, limit: Limit, values: dict[str, Any]) -> int | None:
@@ -93,19 +95,13 @@ def _enqueue_limited(connection: Connection, job: NewJob, limit: Limit, values: 
     }
     # Whether there is a slot is asked when the job is due.
     if job.wait is not None and job.wait > 0:
-        return _run(connection, _INSERT_LIMITED_LATER, {**values, "wait": job.wait})
+        return _INSERT_LIMITED_LATER(connection, {**values, "wait": job.wait})
     if job.at is not None and job.at > database_time(connection):
-        return _run(connection, _INSERT_LIMITED_AT, {**values, "at": job.at})
+        return _INSERT_LIMITED_AT(connection, {**values, "at": job.at})
     free = Slots(connection, {limit.key}).take(limit.key, limit.to)
     if not free and limit.on_conflict == "discard":
         return None
-    return _run(connection, _INSERT_LIMITED, {**values, "state": (State.READY if free else State.BLOCKED).value})
-
-
-def _run(connection: Connection, statement: Insert, values: dict[str, Any]) -> int:
-    key = connection.execute(statement, values).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return _INSERT_LIMITED(connection, {**values, "state": (State.READY if free else State.BLOCKED).value})
 
 
 def database_time(connection: Connection) -> datetime:
@@ -125,6 +121,7 @@ def enqueue_many(connection: Connection, many: Sequence[NewJob]) -> list[int | N
     slots = Slots(connection, {limit.key for limit in due_limits})
     rows = [_row(job, moment, slots) for job in many]
     ids = iter(insert_many(connection, jobs, [row for row in rows if row is not None]))
+    notify(connection)
     return [None if row is None else next(ids) for row in rows]
 
 

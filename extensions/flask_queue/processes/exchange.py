@@ -79,6 +79,11 @@ class Exchange:
         """Claim nothing more. Endings are still taken."""
         self._closed = True
 
+    def drop(self, claims: Sequence[Claim]) -> None:
+        """Forget claims that were never begun: they go back into the queue with the process's registration."""
+        for claim in claims:
+            self._held.pop(claim.job_id, None)
+
     # --- what happens at the counter --------------------------------------------------------------
 
     def hand_in(self, ending: Ending) -> None:

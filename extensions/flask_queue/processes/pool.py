@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import JobTimeoutError
 from ..operations.claim import Claim
@@ -27,6 +28,15 @@ class _Seat:
     interrupted_at: float | None = None
     #: Its job was given up: whatever it still does is not written down, and it takes no other job.
     abandoned: bool = False
+    bell: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.bell.acquire()
+
+    def ring(self) -> None:
+        """Wake its thread, now or when it next lies down."""
+        with contextlib.suppress(RuntimeError):  # it has been rung already
+            self.bell.release()
 
 
 class Pool:
@@ -43,8 +53,12 @@ class Pool:
         self._performer = performer
         self._done = done
         self._name = name
-        self._line: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
+        self._line: deque[Claim] = deque()
         self._seats: list[_Seat] = []
+        self._idle: list[_Seat] = []
+        #: A thread has been woken and has not looked at the line yet.
+        self._ringing = False
+        self._closed = False
         # Guards a seat's job against being interrupted just when it ends.
         self._lock = threading.Lock()
 
@@ -59,23 +73,73 @@ class Pool:
         threading.Thread(target=self._run, args=(seat,), name=f"{self._name}-{len(self._seats)}", daemon=True).start()
 
     def post(self, claims: Sequence[Claim]) -> None:
-        """Put claims into the line."""
-        for claim in claims:
-            self._line.put(claim)
+        """Put claims into the line, and wake a thread for them."""
+        self._line.extend(claims)
+        self._ring()
 
-    def close(self) -> None:
-        """Let idle threads end."""
-        for _ in self._seats:
-            self._line.put(None)
+    def close(self) -> list[Claim]:
+        """Let threads end with the jobs that they are at.
+
+        :return: the claims that no thread had begun.
+        """
+        self._closed = True
+        left = []
+        with contextlib.suppress(IndexError):
+            while True:
+                left.append(self._line.popleft())
+        for seat in list(self._seats):
+            seat.ring()
+        return left
+
+    @property
+    def has_line(self) -> bool:
+        """Whether claims wait for a thread."""
+        return bool(self._line)
 
     # --- in the threads ---------------------------------------------------------------------------
 
     def _run(self, seat: _Seat) -> None:
         seat.ident = threading.get_ident()
-        while not seat.abandoned and (claim := self._line.get()) is not None:
+        while not seat.abandoned and (claim := self._next(seat)) is not None:
             ending = self._perform(seat, claim)
             if ending is not None:
                 self._done(ending)
+
+    def _next(self, seat: _Seat) -> Claim | None:
+        """The next claim of the line, as soon as there is one; None when the pool is closed."""
+        while True:
+            try:
+                claim = self._line.popleft()
+            except IndexError:
+                if self._closed:
+                    return None
+                self._wait(seat)
+            else:
+                if self._line:
+                    self._ring()
+                return claim
+
+    def _wait(self, seat: _Seat) -> None:
+        self._idle.append(seat)
+        if self._line:  # it came just before we were there to be called
+            self._ring()
+        seat.bell.acquire()
+        self._ringing = False
+
+    def _ring(self) -> None:
+        """Wake one idle thread, unless one is on its way; that one wakes the next.
+
+        When jobs are short, whoever is awake has often run the whole line before another thread is: to wake all would be for
+        nothing, and takes longer than the jobs.
+        """
+        if self._ringing:
+            return
+        try:
+            seat = self._idle.pop()
+        except IndexError:
+            return
+        self._ringing = True
+        seat.ring()
 
     def _perform(self, seat: _Seat, claim: Claim) -> Ending | None:
         deadline = deadline_after(self._performer.definition(claim))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..client.recurring import job_of
 from ..config import SchedulerOptions
-from ..database import AnyRow, notify
+from ..database import AnyRow
 from ..errors import QueueError
 from ..jobs.schedules import Schedule
 from ..models.process import Kind
@@ -128,12 +128,9 @@ class Scheduler(Process):
                 with self.runtime.job_context():  # arguments and key functions may need the application
                     job = job_of(client, row)
 
-                def work(connection: Any) -> tuple[bool, int | None]:
-                    result = recurring.enqueue_tick(connection, row.key, instant, job)
-                    notify(connection)
-                    return result
-
-                first, fact["job_id"] = client.transact(work)
+                first, fact["job_id"] = client.transact(
+                    lambda connection: recurring.enqueue_tick(connection, row.key, instant, job)
+                )
                 fact["skipped"] = not first
             except Exception as error:  # reported with its task; the next tick, and the other tasks, go on
                 fact["enqueue_error"] = error
@@ -153,7 +150,8 @@ class Scheduler(Process):
 
 def _start(row: AnyRow, moment: datetime) -> datetime:
     """Behind which instant a task that has just been read begins: never before it was added."""
-    return max(row.effective_at, moment - timedelta(seconds=row.catch_up))
+    effective_at: datetime = row.effective_at
+    return max(effective_at, moment - timedelta(seconds=row.catch_up))
 
 
 def _instants(schedule: Schedule, first: datetime, moment: datetime) -> list[datetime]:

@@ -27,6 +27,8 @@ from .runtime import Runtime
 
 #: Pauses between tries to write endings down while the database is away, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+#: How long an ending waits at most for others to be written down with it while there is more to run, in seconds.
+ENDING_DELAY = 0.002
 
 
 class Worker(Process):
@@ -54,6 +56,7 @@ class Worker(Process):
         )
         self._listener = Listener(runtime.database)
         self._pause = _FIRST_PAUSE
+        self._nudged = False
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -84,6 +87,9 @@ class Worker(Process):
         super().work()
 
     def poll(self) -> float:
+        if self._nudged:
+            self._nudged = False
+            return ENDING_DELAY
         self._listener.drain()
         self._settle(look=True)
         self._interrupt_late()
@@ -110,9 +116,18 @@ class Worker(Process):
 
     def _thread_done(self, ending: Ending) -> None:
         self._exchange.hand_in(ending)
+        if self._pool.has_line and not self._exchange.failing:
+            self._nudge()
+            return
         if not self._exchange.failing:
             self._settle(look=False)
         if self.stopping or self._exchange.failing:
+            self._alarm.wake()
+
+    def _nudge(self) -> None:
+        """Leave an ending to the thread that runs the end of the line; the main thread sees to it should that take long."""
+        if not self._nudged:
+            self._nudged = True
             self._alarm.wake()
 
     def _task_done(self, ending: Ending) -> None:
@@ -168,7 +183,7 @@ class Worker(Process):
     def drain(self) -> None:
         """Let running jobs end within the shutdown timeout; `deregister` gives the rest back."""
         self._exchange.close()
-        self._pool.close()
+        self._exchange.drop(self._pool.close())
         self._listener.close()
         deadline = time.monotonic() + (0 if self.quitting else self.runtime.settings.shutdown_timeout)
         while not self._exchange.is_settled and time.monotonic() < deadline and not self.quitting:

@@ -83,10 +83,8 @@ def _be_supervisor(runtime: Runtime, configuration: Configuration, mode: str | N
     status = 1
     try:
         runtime.forget_connections()
-        if _wait_for_turn(runtime, parent):
-            status = start(runtime, configuration, mode=mode, parent_pid=parent)
-        else:
-            status = 0
+        had_turn = _wait_for_turn(runtime, parent)
+        status = start(runtime, configuration, mode=mode, parent_pid=parent) if had_turn else 0
     except BaseException as error:
         with contextlib.suppress(BaseException):
             print(f"The queue's supervisor ended: {error}", file=sys.stderr)
@@ -117,5 +115,3 @@ def _wait_for_turn(runtime: Runtime, parent: int) -> bool:
                 return True
             alarm.nap(_WAIT)
     return False
-
-
