@@ -13,6 +13,7 @@ import pytest
 from flask_queue import FlaskQueue
 
 from .stage import Stage
+from .visitors import add_login, role
 
 
 @pytest.fixture
@@ -62,16 +63,31 @@ def live(stage: Stage) -> Iterator[Stage]:
         yield stage
 
 
+def with_queue(stage: Stage) -> Iterator[Stage]:
+    """Run Litestream beside an application with a queue, whose tables are in the databases."""
+    with stage.app.app_context():
+        stage.db.create_all()
+    stage.create("primary")
+    with stage.running():
+        stage.wait_until_synced()
+        yield stage
+    with stage.app.app_context():
+        stage.db.session.remove()
+        for engine in stage.db.engines.values():
+            engine.dispose()
+
+
 @pytest.fixture
 def queued(folder: Path) -> Iterator[Stage]:
-    """A running application with a queue, whose tables are in the databases."""
-    made = Stage(folder, queue=FlaskQueue())
-    with made.app.app_context():
-        made.db.create_all()
-        made.create("primary")
-        with made.running():
-            made.wait_until_synced()
-            yield made
-        made.db.session.remove()
-        for engine in made.db.engines.values():
-            engine.dispose()
+    """A running application with a queue, and its context."""
+    for stage in with_queue(Stage(folder, queue=FlaskQueue())):
+        with stage.app.app_context():
+            yield stage
+
+
+@pytest.fixture
+def open_to_roles(folder: Path) -> Iterator[Stage]:
+    """A running application with a queue, logins and a rule of its own about who may see the page."""
+    stage = Stage(folder, {"LITESTREAM_AUTHORIZE": role}, queue=FlaskQueue())
+    add_login(stage.app)
+    yield from with_queue(stage)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, redirect
 from flask.testing import FlaskClient
-from flask_login import LoginManager, UserMixin, login_user
-from flask_wtf.csrf import generate_csrf
 from werkzeug.test import TestResponse
 
 from flask_litestream.dashboard.overview import Listing, listings_of
@@ -22,37 +19,7 @@ from flask_queue.testing import drain
 
 from ..harness.waiting import eventually
 from .stage import Stage
-
-
-class User(UserMixin):
-    """Somebody whose role is in the name: "admin", "viewer"…; "boss" has is_admin."""
-
-    def __init__(self, name: str) -> None:
-        self.id = name
-        self.is_admin = name == "boss"
-
-
-def role(user: User) -> str | None:
-    return {"viewer": "viewer", "operator": "operator", "admin": "admin"}.get(user.id)
-
-
-def add_login(app: Flask) -> None:
-    login_manager = LoginManager(app)
-    login_manager.login_view = "login"
-    login_manager.user_loader(User)
-
-    @app.get("/login")
-    def login() -> str:
-        return "Who are you?"
-
-    @app.get("/token")
-    def token() -> str:
-        return str(generate_csrf())
-
-    @app.get("/in/<name>")
-    def come_in(name: str) -> Any:
-        login_user(User(name))
-        return redirect("/")
+from .visitors import add_login, role
 
 
 def as_user(stage: Stage, name: str | None) -> FlaskClient:
@@ -68,23 +35,6 @@ def post(client: FlaskClient, path: str, **fields: str) -> TestResponse:
     token = re.search(r'name="csrf_token" value="([^"]+)"', page)
     assert token is not None
     return client.post(path, data={"csrf_token": token[1], **fields})
-
-
-@pytest.fixture
-def open_to_roles(folder: Path) -> Iterator[Stage]:
-    """A running application with a queue and a rule of its own."""
-    stage = Stage(folder, {"LITESTREAM_AUTHORIZE": role}, queue=FlaskQueue())
-    add_login(stage.app)
-    with stage.app.app_context():
-        stage.db.create_all()
-        stage.create("primary")
-    with stage.running():
-        stage.wait_until_synced()
-        yield stage
-    with stage.app.app_context():
-        stage.db.session.remove()
-        for engine in stage.db.engines.values():
-            engine.dispose()
 
 
 def without_queue(make_stage: Callable[..., Stage], **settings: Any) -> Stage:
