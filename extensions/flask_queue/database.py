@@ -339,6 +339,9 @@ class _OneOf(FunctionElement[bool]):
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> _OneOf:
+        return self  # else SQLite and MySQL are asked for `id IN (…) = 1`, for which they use no index
+
 
 def is_one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
     """`column` is one of the values bound as the list `name`."""
@@ -366,9 +369,19 @@ class Move:
     :param candidates: selects the ids, with conditions, order and limit.
     :param values: what to set.
     :param returning: the columns to return; `id` among them.
+    :param index: the index that has the candidates in their order. MySQL and MariaDB lock every row that they read, and
+        whoever sorts reads them all, so that other workers would find none.
     """
 
-    def __init__(self, table: Table, candidates: Select[Any], values: dict[str, Any], returning: Sequence[Column[Any]]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        candidates: Select[Any],
+        values: dict[str, Any],
+        returning: Sequence[Column[Any]],
+        *,
+        index: str | None = None,
+    ) -> None:
         locking = candidates.with_for_update(skip_locked=True, of=table)
         # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
         self._postgresql = (
@@ -376,6 +389,9 @@ class Move:
         )
         self._sqlite = update(table).where(table.c.id.in_(candidates)).values(values).returning(*returning)
         self._pick = locking
+        if index is not None:
+            for dialect in ("mysql", "mariadb"):
+                self._pick = self._pick.with_hint(table, f"FORCE INDEX ({index})", dialect)
         self._set = update(table).where(is_one_of(table.c.id, "moved_ids")).values(values)
         self._get = select(*returning).where(is_one_of(table.c.id, "moved_ids"))
 

@@ -79,8 +79,8 @@ _ONLY = is_one_of(jobs.c.name, "names")
 _EXCEPT = ~is_one_of(jobs.c.name, "names")
 #: By (one queue rather than all, kind of jobs wanted).
 _MOVES = {
-    (False, None): Move(jobs, _line(), _VALUES, _COLUMNS),
-    (True, None): Move(jobs, _line(_IN_QUEUE), _VALUES, _COLUMNS),
+    (False, None): Move(jobs, _line(), _VALUES, _COLUMNS, index="ix_queue_jobs_ready"),
+    (True, None): Move(jobs, _line(_IN_QUEUE), _VALUES, _COLUMNS, index="ix_queue_jobs_ready_by_queue"),
     (False, True): Move(jobs, _window(_ONLY), _VALUES, _COLUMNS),
     (True, True): Move(jobs, _window(_ONLY, _IN_QUEUE), _VALUES, _COLUMNS),
     (False, False): Move(jobs, _window(_EXCEPT), _VALUES, _COLUMNS),

@@ -10,13 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from flask_queue import Concurrency, FlaskQueue
+from flask_queue import FlaskQueue
 from flask_queue.jobs.concurrency import Limit
 from flask_queue.jobs.definition import JobDefinition
 from flask_queue.operations.enqueue import NewJob, database_time, enqueue
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
+from .declared import limited, plain
 from .interleaving import Aside, at_once, times
 
 
@@ -25,21 +26,9 @@ def database_now(queue: FlaskQueue) -> datetime:
         return database_time(connection)
 
 
-def limited(queue: FlaskQueue, name: str = "limited", **rule: object) -> JobDefinition[[object], None]:
-    """A job whose key is its argument."""
-
-    @queue.job(name=name, concurrency=Concurrency(key=lambda key: key, **rule))  # type: ignore[arg-type]
-    def job(key: object) -> None: ...
-
-    return job
-
-
 @pytest.fixture
 def job(queue: FlaskQueue) -> JobDefinition[[int], None]:
-    @queue.job(name="job")
-    def job(number: int) -> None: ...
-
-    return job
+    return plain(queue)
 
 
 @pytest.mark.behaviour("A1")
