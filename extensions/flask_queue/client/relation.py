@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: How many jobs one transaction of a bulk action moves.
 BULK_SIZE = 1000
+#: How many concurrency keys one transaction locks.
+KEYS_AT_ONCE = 50
 
 _PREDICATES = {
     State.SCHEDULED: predicates.is_scheduled,
@@ -199,14 +201,25 @@ class JobRelation:
         if self._state == State.CLAIMED:
             raise InvalidTransition("Jobs that are running cannot be discarded. Nothing was changed.")
 
+        freed: set[str] = set()
+
         def batch(connection: Connection, where: list[ColumnElement[bool]], size: int) -> list[int]:
             ids, keys = discard_many(connection, where, limit=size)
-            unblock(connection, keys, self._client.definitions)
+            freed.update(keys)
             return ids
 
-        moved = self._in_batches(batch)
+        try:
+            moved = self._in_batches(batch)
+        finally:  # not earlier: who is let in must not be discarded with those whose slots it got
+            self._unblock(sorted(freed))
         self._client.events.emit("discard_all", size=moved)
         return moved
+
+    def _unblock(self, keys: Sequence[str]) -> None:
+        """Let the next jobs of these keys in, some keys at a time: their lines stand still meanwhile."""
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            some = keys[start : start + KEYS_AT_ONCE]
+            self._client.transact(partial(unblock, keys=some, definitions=self._client.definitions))
 
     def _in_batches(self, batch: Any) -> int:
         moved, last_id = 0, self._start()
