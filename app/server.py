@@ -18,7 +18,6 @@ from waitress import wasyncore
 
 from app.environment import ConfigurationError
 from app.extensions import litestream, queue
-from flask_queue.supervisors.web import beside
 
 DRAIN_TIMEOUT = 10  # seconds that requests have to end once the server was told to stop
 THREADS = 8
@@ -51,20 +50,8 @@ def companions(app: Flask) -> Iterator[None]:
     its last words are replicated. Whatever cannot be started stops the rest, and its error is the caller's.
     """
     with ExitStack() as stopped_last, ExitStack() as stopped_first:
-        if app.config["QUEUE_IN_WEB"]:
-            stopped_first.enter_context(_queue_beside(app))
+        stopped_first.enter_context(queue.in_web(app))
         stopped_last.enter_context(litestream.running(app))
-        yield
-
-
-@contextmanager
-def _queue_beside(app: Flask) -> Iterator[None]:
-    with app.app_context():
-        queue.check_tables()
-        configuration, runtime = queue.configuration(), queue.runtime()
-    if configuration.problems:
-        raise ConfigurationError("\n".join(configuration.problems))
-    with beside(runtime, configuration):
         yield
 
 

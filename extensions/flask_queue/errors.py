@@ -41,6 +41,10 @@ class AlreadyRunning(QueueError):
     """A supervisor is already running."""
 
 
+class SupervisorEnded(QueueError):
+    """The queue's supervisor beside this web server was killed or failed, so that the server ends too."""
+
+
 # --- enqueuing ------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import Mapper, Session
 
 from . import config, models
-from .cli import make_cli
+from .cli import make_cli, setup_errors_shown
 from .client import Client, JobHandle, Jobs, ProcessRecord, Queues, RecurringTaskHandle, RecurringTasks, list_processes
 from .client.clearing import clear_finished
 from .client.health import Note, problems
@@ -100,10 +100,11 @@ class FlaskQueue:
         """
         if "queue" in app.extensions:
             raise AlreadyInitialized
-        if "sqlalchemy" not in app.extensions:
-            raise ConfigurationError("Call db.init_app(app) before queue.init_app(app, db).")
-        settings = Settings.from_mapping(app.config, root=Path(app.root_path), testing=app.testing, debug=app.debug)
-        _check_bind(app, settings)
+        with setup_errors_shown():
+            if "sqlalchemy" not in app.extensions:
+                raise ConfigurationError("Call db.init_app(app) before queue.init_app(app, db).")
+            settings = Settings.from_mapping(app.config, root=_project_root(app), testing=app.testing, debug=app.debug)
+            _check_bind(app, settings)
         with app.app_context():
             engine = db.engines[settings.bind_key]
         set_pragmas(engine)
@@ -447,6 +448,12 @@ class FlaskQueue:
     on_scheduler_start = HookPoint("scheduler_start")
     on_scheduler_stop = HookPoint("scheduler_stop")
     on_scheduler_exit = HookPoint("scheduler_exit")
+
+
+def _project_root(app: Flask) -> Path:
+    """Where `config/queue.yml` and other relative paths begin: beside a package, as the instance folder; or with the module."""
+    root = Path(app.root_path)
+    return root.parent if (root / "__init__.py").is_file() else root
 
 
 def _check_bind(app: Flask, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..config import Configuration
+from ..errors import SupervisorEnded
 from ..processes.interruptible import Interruptible
 from ..processes.runtime import Runtime
 from .signals import held_back, trapped
@@ -33,6 +34,8 @@ def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None =
     one host and database only one runs a supervisor at a time; when it ends, another one's takes over.
 
     :return: the supervisor's pid.
+    :raises SupervisorEnded: at the end of the block, when the supervisor was killed or failed: whoever watches this program is to
+        see that it did not end as it was told.
     """
     runtime.database.dispose()
     sys.stdout.flush()
@@ -48,6 +51,8 @@ def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None =
         yield pid
     finally:
         watch.end(runtime.settings.shutdown_timeout + _GRACE)
+    if watch.failed:
+        raise SupervisorEnded
 
 
 class _Watch:
@@ -56,15 +61,19 @@ class _Watch:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._ending = False
+        #: The supervisor ended by itself, and not in good order.
+        self.failed = False
         self._thread = threading.Thread(target=self._wait, name="watch of the queue's supervisor", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def _wait(self) -> None:
+        status = 0
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+            _, status = os.waitpid(self._pid, 0)
         if not self._ending:
+            self.failed = status != 0
             os.kill(os.getpid(), signal.SIGTERM)
 
     def end(self, timeout: float) -> None:
