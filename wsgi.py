@@ -25,7 +25,7 @@ except ClickException as error:
 def main() -> None:
     """Serve until told to stop. The address is taken before anything else is started."""
     options = _options()
-    logging.basicConfig(level=logging.INFO, format="[%(name)s] %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     with app.app_context():
         require_tables()
     with bind(options.host, options.port) as listener, companions(app):

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from .events import Payload
 
-logger = logging.getLogger("flask_queue")
+_logger = logging.getLogger("flask_queue")
+
+
+class _Marked(logging.LoggerAdapter[logging.Logger]):
+    """Marks each line, so that it is told apart in the output of a web server too."""
+
+    def process(self, message: Any, options: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"[FlaskQueue] {message}", options
+
+
+logger = _Marked(_logger)
 
 
 class LogSubscriber:
@@ -23,12 +33,12 @@ class LogSubscriber:
 
 def to_standard_output() -> None:
     """Show the lines of `flask queue start` where nobody has configured logging otherwise."""
-    if not logger.handlers and not logging.getLogger().handlers:
+    if not _logger.handlers and not logging.getLogger().handlers:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("[FlaskQueue] %(message)s"))
-        logger.addHandler(handler)
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        _logger.addHandler(handler)
+    if _logger.level == logging.NOTSET:
+        _logger.setLevel(logging.INFO)
 
 
 def _start_process(payload: Payload) -> None:

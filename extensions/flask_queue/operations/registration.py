@@ -28,9 +28,11 @@ def register(
     hostname: str,
     metadata: dict[str, Any],
     supervisor_id: int | None = None,
+    process_id: int | None = None,
 ) -> int:
     """Enter a process that has just started.
 
+    :param process_id: the id that it had, for one whose registration got lost.
     :return: its id, which no other process ever gets.
     """
     values = {
@@ -41,7 +43,8 @@ def register(
         "metadata": metadata,
         "supervisor_id": supervisor_id,
     }
-    key = connection.execute(_REGISTER, values).inserted_primary_key
+    known = {} if process_id is None else {"id": process_id}
+    key = connection.execute(_REGISTER, values | known).inserted_primary_key
     assert key is not None
     return int(key[0])
 

@@ -123,7 +123,7 @@ class Process:
             self.deregister()
 
     def register(self) -> None:
-        """Enter the registry."""
+        """Enter the registry, under the same id as before where there was one."""
         self.id = self.runtime.database.transact(
             lambda connection: registration.register(
                 connection,
@@ -133,6 +133,7 @@ class Process:
                 hostname=self.hostname,
                 metadata=self.metadata,
                 supervisor_id=self.supervisor_id,
+                process_id=self.id,
             )
         )
         self.runtime.events.emit("start_process", process=self)

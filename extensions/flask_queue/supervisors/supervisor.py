@@ -123,8 +123,8 @@ class Supervisor(Process):
         assert process_id is not None
         with self.runtime.database.connect() as connection:
             alive = registration.heartbeat(connection, process_id)
-        if not alive:  # somebody took us for dead: be somebody else, with children of our own
-            self.lost("its registration is gone")
+        if not alive:  # somebody took us for dead; our children look up to this id, so that we go on under it
+            self.register()
 
     # --- what a child is --------------------------------------------------------------------------
 
