@@ -21,15 +21,11 @@ MAX_CRASHES = 3
 _COLUMNS = (jobs.c.id, jobs.c.name, jobs.c.crashes, jobs.c.concurrency_key, jobs.c.process_id)
 _HELD = (is_one_of(jobs.c.id, "ids"), is_claimed)
 _RELEASE = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), process_id=None, claimed_at=None)
-_CRASHED = {"process_id": None, "crashes": jobs.c.crashes + 1}
-_FAIL = (
-    update(jobs)
-    .where(*_HELD)
-    .values(state=literal_column("'failed'"), attempts=jobs.c.attempts + 1, expires_at=None, **_CRASHED)
-)
+_CRASHED = {"process_id": None, "crashes": jobs.c.crashes + 1, "attempts": jobs.c.attempts + 1}
+_FAIL = update(jobs).where(*_HELD).values(state=literal_column("'failed'"), expires_at=None, **_CRASHED)
 _FINISH = update(jobs).where(*_HELD).values(state=literal_column("'finished'"), finished_at=now(), expires_at=None, **_CRASHED)
 # It keeps its place: a slot that it still holds, and its time in line.
-_AGAIN = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), attempts=jobs.c.attempts + 1, **_CRASHED)
+_AGAIN = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), **_CRASHED)
 _OWNED_BY = jobs.c.process_id == bindparam("owner_id")
 _ORPHANED = jobs.c.process_id.is_(None) | ~exists(literal_column("1")).where(processes.c.id == jobs.c.process_id)
 _CLAIMED_BEFORE = jobs.c.claimed_at < now_plus(-bindparam("seconds"))

@@ -1,0 +1,145 @@
+"""What is deleted after a time, and what never is."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from flask_queue import FlaskQueue
+from flask_queue.models import concurrency_keys
+from flask_queue.operations.clear import clear_finished, clear_keys
+from tests.harness.databases import connect
+from tests.harness.tables import Tables
+
+from .by_hand import WorkerByHand, ago, change
+from .declared import limited, plain
+from .interleaving import at_once
+from .test_claim import plan, statements_of
+
+DAY = 86_400
+
+
+@pytest.mark.behaviour("O1")
+def test_finished_jobs_and_only_those_are_cleared(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job, narrow = plain(queue), limited(queue)
+    finished = [job.using(priority=-9).enqueue() for _ in range(5)]
+    worker = WorkerByHand(queue)
+    worker.finish(*worker.claim(5))
+    failed = job.using(priority=-9).enqueue()
+    worker.fail(worker.claim_one())
+    claimed = job.using(priority=-9).enqueue()
+    worker.claim_one()
+    others = [failed, claimed, job.using(wait=DAY).enqueue(), job.enqueue(), narrow.enqueue("a"), narrow.enqueue("a")]
+    for handle in [*finished, *others]:
+        long_ago = ago(30 * DAY)
+        change(queue, handle.id, created_at=long_ago, finished_at=long_ago, claimed_at=long_ago)
+    assert queue.clear_finished() == 5
+    assert {row.id for row in tables.jobs()} == {handle.id for handle in others}
+    assert len(tables.attempts(failed.id)) == 1
+
+
+@pytest.mark.behaviour("O2")
+def test_nothing_younger_than_it_should_be_is_cleared(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job = plain(queue)
+    handles = [job.enqueue() for _ in range(4)]
+    queue.work()
+    for handle, age in zip(handles, (0, 57, 60.1, 63), strict=True):
+        change(queue, handle.id, finished_at=ago(age))
+    assert queue.clear_finished() == 0, "a day, unless something else is said"
+    assert queue.clear_finished(60) == 2
+    assert [handle.status for handle in handles] == ["finished", "finished", None, None]
+    assert queue.clear_finished(0) == 2
+
+
+@pytest.mark.behaviour("O2")
+def test_jobs_of_one_name_can_be_cleared(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    for name in ("one", "two"):
+        job = plain(queue, name)
+        for _ in range(10):
+            job.enqueue()
+    queue.work()
+    assert queue.clear_finished(0, name="one") == 10
+    assert {row.name for row in tables.jobs()} == {"two"}
+    assert queue.clear_finished(0, name="unknown") == 0
+
+
+@pytest.mark.behaviour("O1")
+def test_the_attempts_of_a_cleared_job_go_with_it(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    handle = plain(queue).enqueue()
+    worker = WorkerByHand(queue)
+    worker.retry(worker.claim_one())
+    worker.finish(worker.claim_one())
+    assert len(tables.attempts(handle.id)) == 1
+    assert queue.clear_finished(0) == 1
+    assert not tables.attempts(handle.id)
+
+
+@pytest.mark.behaviour("O4")
+def test_clearing_goes_by_batches_and_by_the_index(
+    app: Flask, queue: FlaskQueue, tables: Tables, database_url: str, database_name: str
+) -> None:
+    from .test_claim import _fill
+
+    _fill(queue, ready=500, finished=6000)
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE queue_jobs SET finished_at = created_at WHERE state = 'finished'")
+    with statements_of(queue.database) as statements:
+        assert queue.clear_finished(0, batch_size=500) == 6000
+    assert tables.states() == {"ready": 500}
+    looks = [(text, parameters) for text, parameters in statements if text.startswith("SELECT") and "finished_at" in text]
+    assert len(looks) == 13, "twelve batches, and one that found nothing"
+    _fill(queue, ready=0, finished=6000)
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE queue_jobs SET finished_at = created_at WHERE state = 'finished'")
+    if database_name == "postgresql":
+        with connect(database_url) as connection:
+            connection.exec_driver_sql("ANALYZE queue_jobs")
+    steps = plan(database_url, *looks[0])
+    assert "ix_queue_jobs_finished" in steps, steps
+    assert "filesort" not in steps
+    assert "temp b-tree" not in steps
+
+
+@pytest.mark.behaviour("O5")
+def test_two_that_clear_at_once_clear_each_job_once(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job = plain(queue)
+    queue.enqueue_all([job.build(n) for n in range(400)])
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE queue_jobs SET state = 'finished', finished_at = created_at")
+
+    def clear() -> int:
+        return queue.clear_finished(0, batch_size=20)
+
+    cleared = sum(at_once(app, clear, clear))
+    cleared += queue.clear_finished(0)  # who finds a batch in other hands takes it for the last one
+    assert cleared == 400
+    assert not tables.jobs()
+
+
+@pytest.mark.behaviour("O4")
+def test_what_another_one_holds_is_not_waited_for(app: Flask, queue: FlaskQueue) -> None:
+    job = plain(queue)
+    for _ in range(4):
+        job.enqueue()
+    queue.work()
+    with queue.database.begin() as connection:
+        assert clear_finished(connection, older_than=0, name=None, batch_size=2) == 2
+        if connection.dialect.name != "sqlite":
+            assert queue.clear_finished(0) == 2
+
+
+@pytest.mark.behaviour("O1")
+@pytest.mark.databases("mariadb")
+def test_locks_of_keys_that_nobody_uses_are_cleared(app: Flask, queue: FlaskQueue, database_url: str) -> None:
+    job = limited(queue)
+    job.enqueue("used")
+    job.using(wait=DAY).enqueue("later")
+    worker = WorkerByHand(queue)
+    job.using(priority=-1).enqueue("done")
+    worker.finish(worker.claim_one())
+    with queue.database.begin() as connection:
+        connection.execute(concurrency_keys.update().values(used_at=ago(100)))
+        assert clear_keys(connection, older_than=50) == 1
+    with connect(database_url) as connection:
+        assert connection.execute(select(concurrency_keys.c.key)).scalars().all() == ["limited/used"]
