@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -36,6 +37,7 @@ STANDBY_INTERVAL = 1.0
 LONGEST_DELAY = 60.0
 #: Who has run this long was well: the next end is a new one, and the delay begins from the shortest.
 WELL_AFTER = 60.0
+FIRST_SAFE_SQLITE = (3, 51, 3)
 
 
 class State(enum.Enum):
@@ -94,6 +96,7 @@ class Replicator:
         """
         self.commands.configuration.write()
         _ = self.commands.executable  # a missing program is the starter's mistake, not one to try again
+        warn_of_old_sqlite(sqlite3.sqlite_version_info)
         self.state = State.STARTING
         self._owner_pid = os.getpid()
         self._thread = threading.Thread(target=self.monitor, name="litestream", daemon=True)
@@ -237,6 +240,17 @@ class Replicator:
         self.state = state
         self._settled.set()
         self._stopping.wait(seconds)
+
+
+def warn_of_old_sqlite(version: tuple[int, ...]) -> None:
+    """Say that this Python's SQLite has the WAL-reset bug: two processes that checkpoint at once may damage a database."""
+    if (3, 7, 0) <= version < FIRST_SAFE_SQLITE:
+        logger.warning(
+            "This Python uses SQLite %s. Before %s, a rare race between two processes that checkpoint the same WAL database, "
+            "as the application and Litestream do, can damage it. Upgrade SQLite when you can; verify the backups daily.",
+            ".".join(map(str, version)),
+            ".".join(map(str, FIRST_SAFE_SQLITE)),
+        )
 
 
 LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}

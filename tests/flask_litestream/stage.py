@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -104,6 +105,11 @@ class Stage:
     def flask(self, *arguments: str) -> Any:
         """Run a `flask litestream` command and return click's result."""
         return self.app.test_cli_runner().invoke(args=["litestream", *arguments])
+
+    def command(self, *arguments: str) -> list[str]:
+        """The line of the same in a process of its own, for a command that becomes another program."""
+        settings = [f"{key}={value}" for key, value in self.settings.items()]
+        return [sys.executable, "-m", "tests.flask_litestream.command", str(self.folder), *settings, "--", *arguments]
 
 
 def make_app(folder: Path, db: SQLAlchemy, litestream: FlaskLitestream, queue: FlaskQueue | None, **settings: Any) -> Flask:

@@ -151,7 +151,7 @@ def test_a_name_that_is_none_is_told_the_names(stage: Stage) -> None:
 
 
 def test_replicate_becomes_litestream(root: Path, stage: Stage) -> None:
-    line = [sys.executable, "-c", RUN, str(stage.folder), "replicate"]
+    line = stage.command("replicate")
     with process(line, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
         eventually(lambda: stage.backups.is_running() and stage.backups.settings.places.socket.exists())
         eventually(lambda: stage.verify().ok)
@@ -166,26 +166,20 @@ def test_replicate_becomes_litestream(root: Path, stage: Stage) -> None:
         assert started.wait(10) == 0
 
 
-RUN = """
-import sys
-from pathlib import Path
-from flask_sqlalchemy import SQLAlchemy
-from flask_litestream import FlaskLitestream
-from tests.flask_litestream.stage import make_app
-app = make_app(Path(sys.argv[1]), SQLAlchemy(), FlaskLitestream(), None)
-app.cli.main(["litestream", *sys.argv[2:]], obj=__import__("flask.cli").cli.ScriptInfo(create_app=lambda: app))
-"""
+def test_a_forced_snapshot_is_for_once_only(stage: Stage) -> None:
+    ended = stage.flask("replicate", "--force-snapshot")
+    assert (ended.exit_code, "goes with --once" in ended.stderr) == (2, True)
 
 
 def test_replicate_once_copies_and_ends(root: Path, stage: Stage) -> None:
-    line = [sys.executable, "-c", RUN, str(stage.folder), "replicate", "--once"]
+    line = stage.command("replicate", "--once")
     assert subprocess.run(line, cwd=root, capture_output=True, timeout=30).returncode == 0
     assert stage.rows(stage.backups.restore_to_new_file("primary").path) == [1]
 
 
 def test_replicate_passes_litestreams_exit_code_on(root: Path, stage: Stage) -> None:
     (stage.folder / "backup").write_text("a file in the place of the folder")
-    line = [sys.executable, "-c", RUN, str(stage.folder), "replicate", "--once"]
+    line = stage.command("replicate", "--once")
     assert subprocess.run(line, cwd=root, capture_output=True, timeout=30).returncode == 1
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from flask_litestream.errors import ConfigurationError, ExecutableNotFound, NotRunnable, StartFailed
 from flask_litestream.files import is_locked, release, try_lock
-from flask_litestream.replicator import Replicator, State, parse_line
+from flask_litestream.replicator import Replicator, State, parse_line, warn_of_old_sqlite
 
 from ..harness.waiting import eventually, never
 from .stage import Stage, has_ended, own_file, process, wait_for_end
@@ -221,6 +221,16 @@ def test_what_litestream_writes_is_in_the_applications_log(stage: Stage, caplog:
 )
 def test_a_line_keeps_its_level(line: str, level: int, text: str) -> None:
     assert parse_line(line) == (level, text)
+
+
+@pytest.mark.parametrize(
+    ("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False), ((3, 53, 0), False)]
+)
+def test_an_sqlite_with_the_wal_reset_bug_is_warned_of(
+    caplog: pytest.LogCaptureFixture, version: tuple[int, int, int], warned: bool
+) -> None:
+    warn_of_old_sqlite(version)
+    assert ("Upgrade SQLite when you can" in caplog.text) is warned
 
 
 # --- the configuration ---

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -433,3 +434,39 @@ def test_nothing_is_lost_when_litestream_is_killed_while_rows_are_written(live: 
         eventually(lambda: len(committed) > 200)
     eventually(lambda: live.verify().ok)
     assert live.rows(live.backups.restore_to_new_file("primary").path) == [1, *committed]
+
+
+# --- what docs/litestream.md advises when something is wrong ---
+
+
+def lose_the_middle(stage: Stage) -> None:
+    stage.replica_files("primary", "0")[-2].unlink()
+
+
+def lose_the_newest(stage: Stage) -> None:
+    stage.replica_files("primary", "0")[-1].unlink()
+
+
+def damage_everything(stage: Stage) -> None:
+    for path in stage.replica_files("primary"):
+        damage(path, flipped)
+
+
+@pytest.mark.parametrize("break_it", [break_by_deleting, lose_the_middle, lose_the_newest, damage_everything])
+def test_a_forced_snapshot_heals_every_broken_replica(
+    make_stage: Callable[..., Stage], stage: Stage, folder: Path, root: Path, break_it: Callable[[Stage], None]
+) -> None:
+    own = make_stage(LITESTREAM_CONFIG_PATH=str(own_file(folder, "levels: [{interval: 24h}]")))
+    with own.running():
+        own.wait_until_synced()
+        for _ in range(3):
+            own.write("primary")
+            own.wait_until_synced("primary")
+        break_it(own)
+        assert not own.verify().ok
+    subprocess.run(
+        own.command("replicate", "--once", "--force-snapshot"), cwd=root, check=True, capture_output=True, timeout=30
+    )
+    with own.running():
+        assert own.verify().ok
+    assert own.rows(own.backups.restore_to_new_file("primary").path) == [1, 2, 3, 4]

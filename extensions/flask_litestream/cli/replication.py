@@ -14,18 +14,25 @@ from .group import as_json, backups, daemon_info, litestream_cli, say_if_off, sh
 
 @litestream_cli.command("replicate")
 @click.option("--once", is_flag=True, help="Copy what is new, then end; for a last copy before a move.")
-def replicate_command(once: bool) -> None:
+@click.option("--force-snapshot", is_flag=True, help="With --once: begin anew with a snapshot of each database.")
+def replicate_command(once: bool, force_snapshot: bool) -> None:
     """Copy every change as it happens.
 
     Runs in the foreground: this process becomes Litestream, so that systemd, Docker or a Procfile see its signals and
     its exit code. Beside the web server it runs by itself where LITESTREAM_ENABLED is true. Two never run for one
     application.
+
+    \b
+    After files of a replica were lost or damaged, with everything else stopped:
+      flask litestream replicate --once --force-snapshot
     """
+    if force_snapshot and not once:
+        raise click.UsageError("--force-snapshot goes with --once.")
     if not backups().settings.enabled:
         raise NotRunnable
     commands = backups().commands
     commands.configuration.write()
-    line = commands.line("replicate", *(["-once"] if once else []))
+    line = commands.line("replicate", *["-once"] * once, *["-force-snapshot"] * force_snapshot)
     if daemon_info() is not None:
         raise AlreadyRunning
     os.set_inheritable(backups().take_lock(), True)  # the lock is Litestream's from here to its end
@@ -57,10 +64,11 @@ def sync_command(names: Sequence[str], timeout: float | None, as_json: bool) -> 
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="List what would be removed.")
 def reset_command(name: str, dry_run: bool) -> None:
-    """Forget local state; begin with a snapshot.
+    """Forget Litestream's local state.
 
-    For a replica that cannot be continued, after missing or damaged files. Neither the database nor what the replica
-    holds is touched. Stop Litestream first.
+    For local files (beside the database, in a folder that ends in -litestream) that are missing or damaged, so that
+    Litestream cannot go on. Neither the database nor what the replica holds is touched. Stop Litestream first. A damaged
+    replica needs `flask litestream replicate --once --force-snapshot` instead.
     """
     say_if_off()
     database = backups().database(name)
