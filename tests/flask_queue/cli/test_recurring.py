@@ -15,6 +15,7 @@ from flask import Flask
 from flask_queue import FlaskQueue
 from flask_queue.jobs.schedules import Schedule
 
+from ...harness.site import Site
 from .conftest import Run
 
 TASKS = """
@@ -108,3 +109,15 @@ def test_a_bad_task_is_told_and_the_others_are_shown(run: Run, tmp_path: Path) -
 def test_no_tasks_are_told_where_they_would_stand(run: Run, tmp_path: Path) -> None:
     (tmp_path / "recurring.yml").write_text("")
     assert run("recurring").stdout == "There are no recurring tasks. They stand in config/recurring.yml.\n"
+
+
+@pytest.mark.databases("sqlite")
+def test_a_task_that_a_scheduler_runs_is_shown_once_with_its_last_run(site: Site) -> None:
+    site.recur({"ticks": {"job": "noop", "args": ["tick"], "schedule": "every second"}})
+    supervisor = site.supervisor(processes=4)
+    site.wait_until(lambda: site.tables.states()["finished"] >= 1)
+    assert site.flask("queue", "recurring", "pause", "ticks").stdout == "Paused ticks.\n"
+    assert supervisor.terminate() == 0
+    [line] = json.loads(site.flask("queue", "recurring", "--json").stdout)
+    assert (line["key"], line["paused"], line["next_run_at"]) == ("ticks", True, None)
+    assert datetime.now(UTC) - datetime.fromisoformat(line["last_run_at"]) < timedelta(minutes=1)
