@@ -427,6 +427,18 @@ def test_every_bad_task_is_told(files: Files) -> None:
     assert made.recurring_tasks == ()
 
 
+@pytest.mark.behaviour("H32")
+@pytest.mark.parametrize("beside", ["", "job: mailers.digest, "])
+def test_a_command_is_never_run(files: Files, tmp_path: Path, beside: str) -> None:
+    witness = tmp_path / "it_ran"
+    made = files.load(recurring=f"shell: {{{beside}command: \"open('{witness}', 'w')\", schedule: every second}}")
+    assert made.recurring_tasks == ()
+    assert made.problems == (
+        "config/recurring.yml: shell: commands are not run, for text is not evaluated; name a job with `job:` or `class:`",
+    )
+    assert not witness.exists()
+
+
 @pytest.mark.behaviour("A13")
 @pytest.mark.parametrize(
     ("value", "is_allowed"), [(2**31 - 1, True), (-(2**31), True), (2**31, False), (1.5, False), ("high", False)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,3 +122,21 @@ def test_a_task_that_a_scheduler_runs_is_shown_once_with_its_last_run(site: Site
     [line] = json.loads(site.flask("queue", "recurring", "--json").stdout)
     assert (line["key"], line["paused"], line["next_run_at"]) == ("ticks", True, None)
     assert datetime.now(UTC) - datetime.fromisoformat(line["last_run_at"]) < timedelta(minutes=1)
+
+
+@pytest.mark.behaviour("H31")
+def test_a_paused_task_enqueues_nothing_also_after_a_restart(site: Site) -> None:
+    site.recur({name: {"job": "noop", "args": [name], "schedule": "every second"} for name in ("paused", "going")})
+    first = site.supervisor(processes=4)
+    assert site.flask("queue", "recurring", "pause", "paused").returncode == 0
+    assert first.terminate() == 0
+    before = enqueued(site)
+    second = site.supervisor(processes=4)
+    site.wait_until(lambda: enqueued(site)["going"] >= before["going"] + 3)
+    assert second.terminate() == 0
+    assert enqueued(site)["paused"] == before["paused"]
+
+
+def enqueued(site: Site) -> Counter[str]:
+    """How many jobs each task has enqueued, by what it calls itself in its arguments."""
+    return Counter(json.loads(job.arguments)[0] for job in site.tables.jobs())

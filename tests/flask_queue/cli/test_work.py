@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from types import SimpleNamespace
 
 import pytest
 
 from flask_queue import FlaskQueue
 
+from ...harness import commands
+from ...harness.jobs import slow
+from ...harness.site import Site
 from .conftest import Run
 
 
@@ -51,3 +55,20 @@ def test_only_the_chosen_queues_are_worked_on(run: Run, queue: FlaskQueue, jobs:
 @pytest.mark.parametrize("options", [("--limit", "0"), ("--queues", " , ")])
 def test_impossible_options_are_refused(run: Run, options: tuple[str, ...]) -> None:
     assert run("work", *options).exit_code == 2
+
+
+@pytest.mark.behaviour("N3")
+def test_it_is_registered_so_that_what_it_held_is_recovered_after_its_death(site: Site) -> None:
+    with site.application():
+        slow.enqueue("held", 60)
+    command = site.command(*commands.FLASK, "queue", "work")
+    site.wait_for_states(claimed=1)
+    [job] = site.tables.jobs()
+    [worker] = site.tables.processes("Worker")
+    assert (job.process_id, worker.pid) == (worker.id, command.pid)
+
+    command.signal(signal.SIGKILL)
+    command.wait()
+    site.supervisor()
+    site.wait_for_states(failed=1)
+    assert site.ledger.starts_of_each()["held"] == 1
