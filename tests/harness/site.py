@@ -23,7 +23,6 @@ from .ledger import Ledger
 from .tables import Tables
 from .waiting import eventually
 
-
 #: Lengths that keep tests short: a dead process is noticed within three seconds.
 QUICK = {"QUEUE_HEARTBEAT_INTERVAL": 0.5, "QUEUE_ALIVE_THRESHOLD": 3, "QUEUE_SHUTDOWN_TIMEOUT": 5}
 ONE_WORKER: Sequence[Mapping[str, Any]] = ({"queues": "*", "threads": 3, "polling_interval": 0.05},)
