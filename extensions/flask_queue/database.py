@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Insert,
     Row,
     Select,
     Table,
@@ -43,8 +45,7 @@ from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from .models.base import UTCDateTime
-from .models.concurrency_key import concurrency_keys
+from .columns import UTCDateTime
 
 T = TypeVar("T")
 #: A row of any columns.
@@ -409,22 +410,29 @@ class Move:
         return connection.execute(self._get, {"moved_ids": ids}).all()
 
 
-def lock_keys(connection: Connection, keys: Collection[str]) -> None:
+def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> None:
     """Hold `keys` until the transaction ends: who else wants one of them waits. In one order, so that nobody deadlocks.
 
     SQLite's write transaction is the lock already. PostgreSQL has advisory locks. MySQL needs rows.
+
+    :param table: where the rows are, with the columns `key` and `used_at`.
     """
     dialect = connection.dialect.name
     if dialect == "postgresql":
         connection.execute(_ADVISORY_LOCKS, {"keys": sorted(keys)})
     elif dialect != "sqlite":
-        connection.execute(_ROW_LOCKS, [{"key": key} for key in sorted(keys)])
+        connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
 
 
 _KEYS = func.unnest(cast(bindparam("keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
 _ADVISORY_LOCKS = select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0))))
-# Updating takes the exclusive lock at once, where INSERT IGNORE would take a shared one and two could deadlock on it.
-_ROW_LOCKS = mysql.insert(concurrency_keys).values(key=bindparam("key"), used_at=now()).on_duplicate_key_update(used_at=now())
+
+
+@cache
+def _row_locks(table: Table) -> Insert:
+    """Updating takes the exclusive lock at once, where INSERT IGNORE would take a shared one and two could deadlock on it."""
+    inserted = mysql.insert(table).values(key=bindparam("key"), used_at=now())
+    return inserted.on_duplicate_key_update(used_at=now())
 
 
 def insert_ignoring(connection: Connection, table: Table, row: dict[str, Any]) -> bool:

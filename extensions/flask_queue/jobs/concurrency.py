@@ -83,7 +83,7 @@ class Concurrency:
             value = self.key(*args, **kwargs) if self.key else ""
         except Exception as error:
             raise ConcurrencyKeyError(
-                f"The concurrency key function of job {job_name!r} raised {type(error).__name__}: {error}; nothing was enqueued."
+                f"The key function of job {job_name!r} raised {type(error).__name__}: {error}. Nothing was enqueued."
             ) from error
         if value is None:
             return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
 
-from .base import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, name_type
+from .base import metadata
 
 attempts = Table(
     "queue_attempts",

@@ -1,14 +1,8 @@
-"""What the tables share: their metadata and the column types that mean the same on every database."""
+"""The metadata that all tables of the queue are on."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from typing import Any
-
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String, Text
-from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy import MetaData
 
 metadata = MetaData(
     naming_convention={
@@ -17,57 +11,3 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-#: Options of every table. InnoDB and utf8mb4 are MySQL's defaults, but not everybody's.
-MYSQL_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-
-#: SQLite numbers rows by itself only in an INTEGER primary key.
-Identifier = BigInteger().with_variant(Integer(), "sqlite")
-
-#: Text of any length: MySQL's TEXT ends at 64 KiB.
-LongText = Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
-
-
-def name_type(length: int = 255) -> TypeEngine[str]:
-    """A name compared and sorted byte by byte, also where the database's default is a language's ways."""
-    return (
-        String(length)
-        .with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
-        .with_variant(String(length, collation="C"), "postgresql")
-    )
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An instant with microseconds, stored as UTC; goes in and comes out aware. Naive values are taken as UTC."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name in ("mysql", "mariadb"):
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-class JSONText(TypeDecorator[dict[str, Any]]):
-    """A small JSON object in a text column: MariaDB has no JSON type of its own to compare a schema with."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:
-        return None if value is None else json.loads(value)

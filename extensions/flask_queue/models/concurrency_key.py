@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table
 
-from .base import MYSQL_OPTIONS, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, UTCDateTime, name_type
+from .base import metadata
 
 concurrency_keys = Table(
     "queue_concurrency_keys",

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Double, Index, Integer, String, Table, literal_column
 
-from .base import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, name_type
+from .base import metadata
 
 
 class State(StrEnum):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Table
 
-from .base import MYSQL_OPTIONS, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, UTCDateTime, name_type
+from .base import metadata
 
 pauses = Table(
     "queue_pauses",

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
 
-from .base import MYSQL_OPTIONS, Identifier, JSONText, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, Identifier, JSONText, UTCDateTime, name_type
+from .base import metadata
 
 
 class Kind(StrEnum):

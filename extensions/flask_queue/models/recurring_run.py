@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table, UniqueConstraint
 
-from .base import MYSQL_OPTIONS, Identifier, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, Identifier, UTCDateTime, name_type
+from .base import metadata
 
 recurring_runs = Table(
     "queue_recurring_runs",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
 
-from .base import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, metadata, name_type
+from ..columns import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, name_type
+from .base import metadata
 
 recurring_tasks = Table(
     "queue_recurring_tasks",

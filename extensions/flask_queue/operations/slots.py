@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from ..database import is_one_of, lock_keys, now
+from ..models.concurrency_key import concurrency_keys
 from ..models.job import State, jobs
 from ..models.job import is_in_line as in_line
 
@@ -67,7 +68,7 @@ class Slots:
         """
         self._held: dict[str, int] = {}
         if keys:
-            lock_keys(connection, keys)
+            lock_keys(connection, concurrency_keys, keys)
             rows = connection.execute(_HOLDERS, {"keys": list(keys), "except_id": except_id})
             self._held.update((key, count) for key, count in rows)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
-from ..database import is_one_of, lock_keys, now_plus
+from ..database import is_one_of, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import is_blocked, is_in_line, jobs
 from .slots import Slots, rule_of
@@ -51,12 +51,9 @@ def unblock(
     :param at_most: no more than so many for each key.
     :return: how many became ready.
     """
-    if not keys:
-        return 0
-    # Before looking: who is about to block behind the job that has just ended holds the lock, and is not to be seen yet.
-    lock_keys(connection, keys)
+    # Locked before we look: who is about to block behind the job that has just ended holds the lock, and is not to be seen yet.
+    slots = Slots(connection, keys)
     waiting = {key: row for key in sorted(keys) if (row := connection.execute(_FIRST, {"key": key}).first())}
-    slots = Slots(connection, waiting)
     return sum(_unblock_key(connection, key, row, slots, definitions, at_most) for key, row in waiting.items())
 
 
