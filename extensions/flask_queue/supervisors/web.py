@@ -34,8 +34,8 @@ def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None =
     one host and database only one runs a supervisor at a time; when it ends, another one's takes over.
 
     :return: the supervisor's pid.
-    :raises SupervisorEnded: at the end of the block, when the supervisor was killed or failed: whoever watches this program is to
-        see that it did not end as it was told.
+    :raises SupervisorEnded: at the end of the block, when the supervisor was killed or failed: whoever watches this program is
+        to see that it did not end as it was told.
     """
     runtime.database.dispose()
     sys.stdout.flush()
