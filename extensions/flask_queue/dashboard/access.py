@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import abort, current_app, g, request
+from flask import abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
@@ -98,10 +98,14 @@ def require(role: Role) -> None:
 
 def current_role() -> Role | None:
     """The role of the current user, asked for once in a request."""
-    if "flask_queue_role" not in g:
-        g.flask_queue_role = role_of(current_user) if is_logged_in() else None
-    role: Role | None = g.flask_queue_role
-    return role
+    known: dict[str, Role | None] = request.environ
+    if _ROLE not in known:
+        known[_ROLE] = role_of(current_user) if is_logged_in() else None
+    return known[_ROLE]
+
+
+#: Kept with the request: `g` belongs to the application's context, which may see more than one of them.
+_ROLE = "flask_queue.role"
 
 
 def role_of(user: Any) -> Role | None:

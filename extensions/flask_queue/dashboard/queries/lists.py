@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Select, func, select
 
+from ...database import AnyRow
 from ...models import State, attempts, jobs, processes
 from ...models.job import is_claimed
 from ..filters import Filters, only
 from ..formatting import COUNT_CAP
 from ..listings import Listing
 from .counts import Size, capped_count
+from .seek import at_least, at_most, exactly
 
 #: How many rows at the head of a list a filter without an index looks at.
 SCAN_LIMIT = 100_000
@@ -27,7 +29,7 @@ def count_matching(connection: Connection, listing: Listing, filters: Filters) -
     return Size(connection.execute(select(capped_count(_matching(listing, filters), COUNT_CAP))).scalar_one())
 
 
-def listed(connection: Connection, listing: Listing, filters: Filters, *, limit: int, offset: int = 0) -> Sequence[Row[Any]]:
+def listed(connection: Connection, listing: Listing, filters: Filters, *, limit: int, offset: int = 0) -> Sequence[AnyRow]:
     """One page of a list: `job_columns`, for failed jobs with the last error, for running ones with their process."""
     found = _matching(listing, filters)
     page = found.order_by(*listing.sorted_by(_source(found))).limit(limit).offset(offset).subquery("page")
@@ -48,7 +50,7 @@ def matching_ids(connection: Connection, listing: Listing, filters: Filters, lim
     return [row.id for row in connection.execute(statement)]
 
 
-def running_on(connection: Connection, process_id: int, limit: int) -> Sequence[Row[Any]]:
+def running_on(connection: Connection, process_id: int, limit: int) -> Sequence[AnyRow]:
     """The jobs that a process has claimed."""
     own = is_claimed & (jobs.c.process_id == process_id)
     return connection.execute(select(*_job_columns()).where(own).order_by(jobs.c.id).limit(limit)).all()
@@ -83,7 +85,7 @@ def last_error(job_id: ColumnElement[int], column: ColumnElement[Any]) -> Scalar
 
 def _matching(listing: Listing, filters: Filters) -> Select[Any]:
     """The jobs of a list that pass the filters, in no order: their ids and what the list is sorted by."""
-    indexed = _conditions(jobs, only(filters.values, listing.indexed))
+    indexed = _sought(listing, only(filters.values, listing.indexed))
     scanned = {name: value for name, value in filters.values.items() if name not in listing.indexed}
     whole = _all_of(listing).where(*indexed)
     if not scanned:
@@ -123,13 +125,21 @@ def _source(statement: Select[Any]) -> FromClause:
     return source
 
 
+def _sought(listing: Listing, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """Conditions that the index of a list answers."""
+    seeks: Mapping[str, Any] = {
+        "queue": partial(exactly, listing.state, jobs.c.queue_name),
+        "finished_after": partial(at_least, listing.state, jobs.c.finished_at),
+        "finished_before": partial(at_most, listing.state, jobs.c.finished_at),
+    }
+    return [seeks[name](value) for name, value in values.items()]
+
+
 def _conditions(source: FromClause, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    """What `queue.jobs.….where(…)` filters by, for the same values."""
+    """Conditions on the row of a job; those of `queue.jobs.….where(…)` for the same values."""
     tests: Mapping[str, Any] = {
         "queue": source.c.queue_name.__eq__,
         "name": source.c.name.__eq__,
         "search": partial(source.c.arguments.contains, autoescape=True),
-        "finished_after": source.c.finished_at.__ge__,
-        "finished_before": source.c.finished_at.__le__,
     }
     return [tests[name](value) for name, value in values.items() if name in tests]

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select, true
+from sqlalchemy import ColumnElement, Connection, Integer, case, func, literal_column, select, true
 
 from ...models import attempts, jobs
 from ...models.job import is_failed, is_finished
-from .counts import capped_count, one
 from .lists import last_error
 
 #: How many of the newest failures are grouped by their error.
 GROUPED_LIMIT = 10_000
+#: How many of the latest endings the chart counts.
+THROUGHPUT_CAP = 200_000
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,33 @@ class Slice:
     failed: int
 
 
-#: More than this in one slice is drawn as this much.
-SLICE_CAP = 50_000
-
-
 def throughput(connection: Connection, moments: Sequence[datetime]) -> list[Slice]:
-    """What finished and what failed between each two moments, in one statement."""
-    pairs = list(pairwise(moments))
-    finished = [_within(is_finished, jobs.c.finished_at, pair) for pair in pairs]
-    failed = [_within(true(), attempts.c.failed_at, pair) for pair in pairs]
-    numbers = connection.execute(select(*finished, *failed)).one()
-    columns = zip(pairs, numbers[: len(pairs)], numbers[len(pairs) :], strict=True)
-    return [Slice(start, end, *sizes) for (start, end), *sizes in columns]
+    """What finished and what failed between each two moments, in two statements; of each the latest, up to a cap.
+
+    :param moments: in order
+    """
+    finished = _sizes(connection, jobs.c.finished_at, is_finished, moments)
+    failed = _sizes(connection, attempts.c.failed_at, true(), moments)
+    return [Slice(*pair, finished.get(number, 0), failed.get(number, 0)) for number, pair in enumerate(pairwise(moments))]
 
 
-def _within(rows: ColumnElement[bool], at: ColumnElement[datetime], pair: tuple[datetime, datetime]) -> ScalarSelect[int]:
-    return capped_count(select(one()).where(rows, at >= pair[0], at < pair[1]), SLICE_CAP - 1)
+def _sizes(
+    connection: Connection, at: ColumnElement[datetime], rows: ColumnElement[bool], moments: Sequence[datetime]
+) -> dict[int, int]:
+    """How many rows have their moment in each slice, by the slice's number. One walk along an index, whatever their number."""
+    number = _slice_of(at, moments, 0, len(moments) - 1).label("number")
+    latest = select(number).where(rows, at >= moments[0], at < moments[-1]).order_by(at.desc()).limit(THROUGHPUT_CAP + 1).subquery()
+    sizes = select(latest.c.number, func.count()).group_by(latest.c.number)
+    return {row[0]: row[1] for row in connection.execute(sizes)}
+
+
+def _slice_of(at: ColumnElement[datetime], moments: Sequence[datetime], low: int, high: int) -> ColumnElement[int]:
+    """The number of the slice that a moment is in, found by halving."""
+    if high - low == 1:
+        return literal_column(str(low), Integer)
+    middle = (low + high) // 2
+    earlier, later = _slice_of(at, moments, low, middle), _slice_of(at, moments, middle, high)
+    return case((at < moments[middle], earlier), else_=later)
 
 
 @dataclass(frozen=True)

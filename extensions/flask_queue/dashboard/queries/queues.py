@@ -6,17 +6,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
-from ...models import jobs, pauses
+from ...models import State, jobs, pauses
 from ...models.job import is_ready
 from ..formatting import COUNT_CAP
 from .counts import capped_count, one
+from .seek import exactly
 
 #: How many jobs, newest first, tell whether a queue without waiting jobs has been used.
 RECENT_JOBS = 100_000
 #: How many of a queue's ready jobs, in the order in which they will run, tell how long the oldest one has waited.
-HEAD_OF_QUEUE = 100
+HEAD_OF_QUEUE = 30
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,12 @@ def with_waiting(connection: Connection, lines: Sequence[QueueLine]) -> list[Que
     return [replace(line, waiting_since=since.get(line.name)) for line in lines]
 
 
+def _ready_in(name: str) -> ColumnElement[bool]:
+    return is_ready & exactly(State.READY, jobs.c.queue_name, name)
+
+
 def _due_in_head(name: str) -> ScalarSelect[datetime]:
-    own = select(jobs.c.scheduled_at).where(is_ready, jobs.c.queue_name == name)
+    own = select(jobs.c.scheduled_at).where(_ready_in(name))
     head = own.order_by(jobs.c.priority, jobs.c.id).limit(HEAD_OF_QUEUE).subquery()
     return select(func.min(head.c.scheduled_at)).scalar_subquery()
 
@@ -70,7 +75,7 @@ def _due_of(job_id: int | None) -> ScalarSelect[datetime]:
 
 def find_queue(connection: Connection, name: str) -> QueueLine:
     """One queue, in one statement, whether or not there is any job in it."""
-    own = select(jobs.c.id).where(is_ready, jobs.c.queue_name == name)
+    own = select(jobs.c.id).where(_ready_in(name))
     first = own.order_by(jobs.c.priority, jobs.c.id).limit(1).scalar_subquery()
     paused = select(one()).where(pauses.c.queue_name == name).scalar_subquery()
     size, oldest_id, is_paused = connection.execute(select(capped_count(own, COUNT_CAP), first, paused)).one()

@@ -13,7 +13,7 @@ from ...models import State
 from .. import charts
 from ..current import current_queue
 from ..queries.counts import counts
-from ..queries.overview import GROUPED_LIMIT, errors_by_class, throughput
+from ..queries.overview import GROUPED_LIMIT, THROUGHPUT_CAP, errors_by_class, throughput
 from ..queries.queues import QueueLine, queue_lines, with_waiting
 from ..rendering import render, zone
 from .queues import declared_queues
@@ -46,6 +46,7 @@ def show() -> ResponseReturnValue:
         "overview.html",
         sizes,
         chart=charts.draw(slices, zone()),
+        chart_cap=THROUGHPUT_CAP,
         period=period,
         periods=charts.PERIODS,
         errors=errors,
