@@ -4,86 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from flask import Flask, current_app, got_request_exception
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData
-from sqlalchemy.orm import Mapper, Session
 
 from . import config, models
 from .cli import make_cli, setup_errors_shown
 from .client import Client, JobHandle, Jobs, ProcessRecord, Queues, RecurringTaskHandle, RecurringTasks, list_processes
 from .client.clearing import clear_finished
 from .client.health import Note, problems
-from .client.references import MappedReferences
 from .config import Configuration, Settings
 from .dashboard import create_blueprint
-from .database import Database, forget_connections, set_pragmas
-from .errors import (
-    AlreadyInitialized,
-    ConfigurationError,
-    MissingTables,
-    NoApplication,
-    NotInitialized,
-)
-from .events import Events, HookPoint, Hooks
+from .database import Database, forget_connections
+from .errors import AlreadyInitialized, ConfigurationError, MissingTables, NoApplication, NotInitialized
 from .jobs.arguments import describe
-from .jobs.concurrency import Concurrency
-from .jobs.definition import (
-    DEFAULT_PRIORITY,
-    DEFAULT_QUEUE,
-    CallOptions,
-    Definitions,
-    JobCall,
-    JobDefinition,
-    JobRules,
-    as_tuple,
-    priority_number,
-    queue_name,
-)
-from .jobs.retries import Retry
+from .jobs.definition import JobDefinition
 from .jobs.schedules import Schedule
 from .log import LogSubscriber, to_standard_output
 from .processes.drain import drain
 from .processes.runtime import Runtime
+from .registry import Registry
+from .setup import State, make_state, pool_size
 from .supervisors.web import beside
-
-P = ParamSpec("P")
-R = TypeVar("R")
-F = TypeVar("F", bound=Callable[..., Any])
 
 #: The job that every queue has: `flask_queue.clear_finished_jobs` in config/recurring.yml.
 CLEAR_FINISHED_JOBS = "flask_queue.clear_finished_jobs"
 
 
-@dataclass(eq=False)
-class _State:
-    """What belongs to one application."""
-
-    client: Client
-    db: SQLAlchemy
-    health_checks: dict[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
-    notes: dict[str, Note] = field(default_factory=dict)
-
-
-class FlaskQueue:
+class FlaskQueue(Registry):
     """Background jobs in the application's own SQL database.
 
     Jobs and hooks are registered on the extension; everything else belongs to the application of the current context.
     """
 
     def __init__(self, app: Flask | None = None, db: SQLAlchemy | None = None) -> None:
-        #: The registered jobs by name.
-        self.definitions = Definitions()
-        #: Named events of the machinery; see `docs/operations.md`.
-        self.events = Events()
-        self.hooks = Hooks()
-        self._states: WeakKeyDictionary[Flask, _State] = WeakKeyDictionary()
+        super().__init__()
+        self._states: WeakKeyDictionary[Flask, State] = WeakKeyDictionary()
         self.job(name=CLEAR_FINISHED_JOBS)(self._clear_finished_jobs)
         self.events.subscribe(LogSubscriber())
         if app is not None:
@@ -101,115 +61,13 @@ class FlaskQueue:
         if "queue" in app.extensions:
             raise AlreadyInitialized
         with setup_errors_shown():
-            if "sqlalchemy" not in app.extensions:
-                raise ConfigurationError("Call db.init_app(app) before queue.init_app(app, db).")
-            settings = Settings.from_mapping(app.config, root=_project_root(app), testing=app.testing, debug=app.debug)
-            _check_bind(app, settings)
-        with app.app_context():
-            engine = db.engines[settings.bind_key]
-        set_pragmas(engine)
-        models.register(_metadata(db, settings.bind_key))
-        self._states[app] = _State(self._client(Database(engine), settings, db), db)
+            state = make_state(self, app, db)
+        self._states[app] = state
         app.extensions["queue"] = self
         app.cli.add_command(make_cli())
-        app.register_blueprint(create_blueprint(settings.url_prefix))
+        app.register_blueprint(create_blueprint(state.client.settings.url_prefix))
 
-    def _client(self, database: Database, settings: Settings, db: SQLAlchemy) -> Client:
-        def session() -> Session:
-            return db.session()
-
-        def mappers() -> Iterable[Mapper[Any]]:
-            registry: Any = db.Model.registry  # type: ignore[attr-defined]
-            return registry.mappers  # type: ignore[no-any-return]
-
-        return Client(
-            database=database,
-            settings=settings,
-            definitions=self.definitions,
-            events=self.events,
-            session=session,
-            references=MappedReferences(session, mappers),
-            single_database=settings.bind_key is None,
-        )
-
-    # --- defining jobs ----------------------------------------------------------------------------
-
-    @overload
-    def job(self, function: Callable[P, R], /) -> JobDefinition[P, R]: ...
-
-    @overload
-    def job(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = DEFAULT_PRIORITY,
-        retry: Retry | Sequence[Retry] = (),
-        discard_on: type[BaseException] | Sequence[type[BaseException]] = (),
-        concurrency: Concurrency | None = None,
-        timeout: float | timedelta | None = None,
-        on_crash: Literal["fail", "retry", "discard"] = "fail",
-        after_commit: bool | None = None,
-        transactional: bool = False,
-    ) -> Callable[[Callable[P, R]], JobDefinition[P, R]]: ...
-
-    def job(
-        self,
-        function: Callable[..., Any] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = DEFAULT_PRIORITY,
-        retry: Retry | Sequence[Retry] = (),
-        discard_on: type[BaseException] | Sequence[type[BaseException]] = (),
-        concurrency: Concurrency | None = None,
-        timeout: float | timedelta | None = None,
-        on_crash: Literal["fail", "retry", "discard"] = "fail",
-        after_commit: bool | None = None,
-        transactional: bool = False,
-    ) -> Any:
-        """Make a function a job: `@queue.job`, or `@queue.job(queue="mailers", …)`. It can still be called as before.
-
-        :param name: how the job is called in the database; by default module and qualified name. Keep it when you rename.
-        :param queue: the queue that its jobs go to.
-        :param priority: smaller runs first; a 32-bit integer.
-        :param retry: which errors lead to another attempt, how often and when; of several rules the first that matches wins.
-        :param discard_on: errors that end the job without a failure.
-        :param concurrency: how many jobs with the same key run at once.
-        :param timeout: seconds, or a timedelta, after which a run is interrupted and failed with `JobTimeoutError`.
-        :param on_crash: what becomes of the job when its process dies: "fail" it, "retry" it (no more than three times), or
-            "discard" it.
-        :param after_commit: enqueue when the current transaction of `db.session` commits; by default `QUEUE_AFTER_COMMIT`.
-        :param transactional: insert through `db.session`'s own connection; needs `QUEUE_BIND_KEY = None`.
-        :raises ConfigurationError: for an option that no job can have, or a name that is taken.
-        """
-        rules = JobRules(
-            retry=as_tuple(retry),
-            discard_on=as_tuple(discard_on),
-            concurrency=concurrency,
-            timeout=timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
-            on_crash=on_crash,
-        )
-        options = CallOptions(
-            queue_name(queue), priority_number(priority), after_commit=after_commit, transactional=transactional
-        )
-
-        def define(function: Callable[P, R]) -> JobDefinition[P, R]:
-            definition = JobDefinition(function, self, name=name, options=options, rules=rules)
-            self.definitions.add(definition)
-            return definition
-
-        return define if function is None else define(function)
-
-    def find_definition(self, name: str) -> JobDefinition[Any, Any] | None:
-        """The job of a registered name or an import path."""
-        return self.definitions.find(name)
-
-    def prepare(self, call: JobCall) -> JobHandle:
-        """The handle of a call that is not enqueued yet."""
-        return JobHandle(call)
+    # --- enqueuing --------------------------------------------------------------------------------
 
     def publish(self, handle: JobHandle) -> JobHandle:
         """Enqueue a prepared call."""
@@ -225,7 +83,7 @@ class FlaskQueue:
     # --- the queue of the current application -----------------------------------------------------
 
     @property
-    def _state(self) -> _State:
+    def _state(self) -> State:
         try:
             app = current_app._get_current_object()  # type: ignore[attr-defined]
         except RuntimeError:
@@ -359,7 +217,7 @@ class FlaskQueue:
             config_file=config_file,
             recurring_file=recurring_file,
             skip_recurring=skip_recurring,
-            pool_size=_pool_size(self.database),
+            pool_size=pool_size(self.database),
         )
 
     def check_tables(self) -> None:
@@ -430,49 +288,3 @@ class FlaskQueue:
         to_standard_output()
         with beside(runtime, configuration, mode=mode):
             yield
-
-    def on_thread_error(self, handler: F) -> F:
-        """Call `handler(exception)` for every error of the machinery; never for one of a job. A decorator."""
-        self.hooks.error_handlers.append(handler)
-        return handler
-
-    on_start = HookPoint("start")
-    on_stop = HookPoint("stop")
-    on_exit = HookPoint("exit")
-    on_worker_start = HookPoint("worker_start")
-    on_worker_stop = HookPoint("worker_stop")
-    on_worker_exit = HookPoint("worker_exit")
-    on_dispatcher_start = HookPoint("dispatcher_start")
-    on_dispatcher_stop = HookPoint("dispatcher_stop")
-    on_dispatcher_exit = HookPoint("dispatcher_exit")
-    on_scheduler_start = HookPoint("scheduler_start")
-    on_scheduler_stop = HookPoint("scheduler_stop")
-    on_scheduler_exit = HookPoint("scheduler_exit")
-
-
-def _project_root(app: Flask) -> Path:
-    """Where `config/queue.yml` and other relative paths begin: beside a package, as the instance folder; or with the module."""
-    root = Path(app.root_path)
-    return root.parent if (root / "__init__.py").is_file() else root
-
-
-def _check_bind(app: Flask, settings: Settings) -> None:
-    binds = app.config.get("SQLALCHEMY_BINDS") or {}
-    if settings.bind_key is None or settings.bind_key in binds:
-        return
-    known = ", ".join(sorted(map(repr, binds))) or "none"
-    raise ConfigurationError(
-        f"QUEUE_BIND_KEY = {settings.bind_key!r} names no database: SQLALCHEMY_BINDS has {known}. Add "
-        f'SQLALCHEMY_BINDS["{settings.bind_key}"] = "sqlite:///queue.sqlite3", or set QUEUE_BIND_KEY = None to keep the queue '
-        "in the primary database."
-    )
-
-
-def _metadata(db: SQLAlchemy, bind_key: str | None) -> MetaData:
-    return db.metadatas.setdefault(bind_key, MetaData(info={"bind_key": bind_key}))
-
-
-def _pool_size(database: Database) -> int | None:
-    pool: Any = database.bind_engine.pool
-    size = getattr(pool, "size", None)
-    return size() + max(0, getattr(pool, "_max_overflow", 0)) if callable(size) else None

@@ -49,7 +49,7 @@ class Announcer:
 
     def notify_others(self) -> None:
         """Wake the workers of other hosts, where the database can carry the message."""
-        if self._database.dialect_name == "postgresql":
+        if self._database.can_notify:
             with self._database.connect() as connection:
                 notify(connection)
 
@@ -111,7 +111,7 @@ class Listener:
         self._socket, self._address = mailbox, address
 
     def _open_notifications(self) -> None:
-        if self._database.dialect_name != "postgresql" or self._database.url.get_driver_name() != "psycopg":
+        if not self._database.can_listen:
             return
         with contextlib.suppress(Exception):  # an outage; the next poll will report it
             raw = self._database.autocommit.raw_connection()

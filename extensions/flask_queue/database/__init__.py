@@ -1,0 +1,32 @@
+"""The doorway to the database: engines, transactions, retries, the database's clock, and whatever differs between
+SQLite, PostgreSQL and MariaDB/MySQL. No other package asks which database it is talking to.
+"""
+
+from __future__ import annotations
+
+from .bulk import insert_many
+from .clock import now, now_plus
+from .engines import Database, forget_connections, set_pragmas
+from .faults import DatabaseError, is_missing_table, is_outage, is_transient
+from .statements import CHANNEL, AnyRow, Insertion, Move, insert_ignoring, is_one_of, lock_keys, notify
+
+__all__ = [
+    "CHANNEL",
+    "AnyRow",
+    "Database",
+    "DatabaseError",
+    "Insertion",
+    "Move",
+    "forget_connections",
+    "insert_ignoring",
+    "insert_many",
+    "is_missing_table",
+    "is_one_of",
+    "is_outage",
+    "is_transient",
+    "lock_keys",
+    "notify",
+    "now",
+    "now_plus",
+    "set_pragmas",
+]

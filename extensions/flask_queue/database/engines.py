@@ -1,0 +1,211 @@
+"""The queue's connections: pools of their own, transactions, retries, and how each kind of database is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, event, inspect
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
+
+from .faults import is_transient
+
+T = TypeVar("T")
+
+#: How long a writer waits for another one before the database reports it as busy, in seconds.
+BUSY_TIMEOUT = 5
+#: How often a transaction that met a busy or deadlocked database is begun again.
+RETRIES = 5
+
+_SQLITE_PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+def set_pragmas(engine: Engine) -> None:
+    """Open SQLite as a server needs it: WAL, synchronous NORMAL, a busy timeout, foreign keys. Nothing elsewhere."""
+    if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _run_pragmas):
+        event.listen(engine, "connect", _run_pragmas)
+
+
+def _run_pragmas(connection: Any, record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+class Database:
+    """The queue's database, as the machinery and the public API use it.
+
+    It has pools of its own beside the application's: a job that holds every connection of the application's pool starves
+    neither the heartbeat nor the ending of a job, and settings made here leak into no session of the application.
+    """
+
+    def __init__(self, engine: Engine, *, quiet: bool = False) -> None:
+        """Open no connection yet.
+
+        :param engine: the application's engine of the queue's bind.
+        :param quiet: keep this object's statements out of the `sqlalchemy.engine` log.
+        """
+        self.url = engine.url
+        self.dialect_name = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
+        self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
+        self.bind_engine = engine
+        set_pragmas(engine)
+        if self.in_memory:  # another pool would be another, empty database
+            self.engine = self.autocommit = engine
+            return
+        self.engine = _sibling(engine, _TRANSACTIONAL[self.dialect_name], quiet)
+        self.autocommit = _sibling(engine, _AUTOCOMMIT[self.dialect_name], quiet)
+        begin = _BEGIN.get(self.dialect_name)
+        if begin is not None:
+            event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+
+    def __repr__(self) -> str:
+        return f"<Database {self.url!r}>"
+
+    @property
+    def identity(self) -> str:
+        """A short name of this database, the same in every process of this host that uses it."""
+        url = make_url(self.url)
+        place = f"{url.get_backend_name()}|{url.host}|{url.port}|{url.database}"
+        return hashlib.sha256(place.encode()).hexdigest()[:16]
+
+    @property
+    def can_notify(self) -> bool:
+        """Whether it carries messages between hosts."""
+        return self.dialect_name == "postgresql"
+
+    @property
+    def can_listen(self) -> bool:
+        """Whether its driver lets a process wait for such messages together with others."""
+        return self.can_notify and make_url(self.url).get_driver_name() == "psycopg"
+
+    # --- transactions -----------------------------------------------------------------------------
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection on which every statement is a transaction of its own: for reading, and for single writes."""
+        if self.in_memory:
+            with self.engine.begin() as connection:
+                yield connection
+        else:
+            with self.autocommit.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One write transaction: committed at the end of the block, rolled back when it raises."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in one write transaction; again from the start where the database was busy or broke a deadlock."""
+        return self.retrying(lambda: self._transact_once(work))
+
+    def _transact_once(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def retrying(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt`, and again with growing pauses while its error is one that passes by itself."""
+        for number in range(RETRIES):
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if not is_transient(error):
+                    raise
+                time.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**number)
+        return attempt()
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def private(self, *, quiet: bool = False) -> Database:
+        """The same database through connections that nobody else uses: for a process's machinery, for its heartbeat."""
+        return self if self.in_memory else Database(self.bind_engine, quiet=quiet)
+
+    def dispose(self) -> None:
+        """Close every idle connection; the pools open new ones when they are asked."""
+        for engine in self._engines():
+            engine.dispose()
+
+    def forget_connections(self) -> None:
+        """In a forked child: drop the parent's connections without closing them under the parent."""
+        for engine in self._engines():
+            _inherited.append(engine.pool)  # a collected SQLite connection would be closed
+            engine.dispose(close=False)
+
+    def _engines(self) -> tuple[Engine, ...]:
+        return () if self.in_memory else (self.engine, self.autocommit)
+
+    def has_tables(self, names: Sequence[str]) -> bool:
+        """Whether all tables called `names` exist."""
+        with self.connect() as connection:
+            present = set(inspect(connection).get_table_names())
+        return present.issuperset(names)
+
+
+_inherited: list[Pool] = []
+
+
+def forget_connections(engines: Sequence[Engine]) -> None:
+    """In a forked child: drop the connections that an application's engines inherited, without closing them."""
+    for engine in engines:
+        if not isinstance(engine.pool, StaticPool | SingletonThreadPool):
+            _inherited.append(engine.pool)
+            engine.dispose(close=False)
+
+
+def _sibling(engine: Engine, isolation: Callable[[Dialect, Any], None], quiet: bool) -> Engine:
+    """An engine with the same driver, URL and connect listeners, and a pool of its own with its own isolation."""
+    pool = engine.pool.recreate()
+    dialect = engine.dialect
+    event.listen(pool, "connect", lambda connection, record: isolation(dialect, connection))
+    options = engine.get_execution_options()
+    if not quiet:
+        return Engine(pool, dialect, engine.url, echo=engine.echo, execution_options=options)
+    sibling = Engine(pool, dialect, engine.url, logging_name="flask_queue", execution_options=options)
+    logging.getLogger("sqlalchemy.engine.Engine.flask_queue").setLevel(logging.WARNING)
+    return sibling
+
+
+def _manual_begin(dialect: Dialect, connection: Any) -> None:
+    connection.isolation_level = None  # sqlite3 begins nothing by itself
+
+
+def _read_committed(dialect: Dialect, connection: Any) -> None:
+    # Slots are counted after their key was locked, and must be counted as they are then. (MySQL's REPEATABLE READ looks
+    # at an older snapshot, and locks gaps besides.)
+    dialect.set_isolation_level(connection, "READ COMMITTED")
+
+
+def _autocommit(dialect: Dialect, connection: Any) -> None:
+    dialect.set_isolation_level(connection, "AUTOCOMMIT")
+
+
+#: How a connection is set up, for transactions and for single statements.
+_TRANSACTIONAL = {"sqlite": _manual_begin, "postgresql": _autocommit, "mysql": _read_committed}
+_AUTOCOMMIT = {"sqlite": _manual_begin, "postgresql": _autocommit, "mysql": _autocommit}
+#: How a transaction begins where the driver does not see to it.
+_BEGIN = {
+    # The write lock at once: a reader that turns writer fails without waiting.
+    "sqlite": "BEGIN IMMEDIATE",
+    # How many jobs are ready changes by a million between two runs of ANALYZE, so that the planner takes the line for short and
+    # sorts it whole. Our statements read in the order of an index. One message, and gone with the transaction: connection
+    # poolers see no state of the session.
+    "postgresql": (
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; "
+        "SET LOCAL enable_seqscan = off"
+    ),
+}

@@ -1,0 +1,43 @@
+"""What a database's error means: tables that are missing, an outage, or trouble that passes when the work is tried again."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+#: What a database raises, whatever the driver.
+DatabaseError = SQLAlchemyError
+
+_MYSQL_TRANSIENT = {1205, 1213}  # lock wait timeout, deadlock
+_POSTGRESQL_TRANSIENT = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is tried again at once: busy, deadlocked, not serializable."""
+    if not isinstance(error, DBAPIError):
+        return False
+    original = error.orig
+    message = str(original)
+    return (
+        "database is locked" in message
+        or "database table is locked" in message
+        or getattr(original, "sqlstate", None) in _POSTGRESQL_TRANSIENT
+        or (bool(getattr(original, "args", ())) and original.args[0] in _MYSQL_TRANSIENT)  # type: ignore[union-attr]
+    )
+
+
+def is_missing_table(error: BaseException) -> bool:
+    """Whether the database says that a table does not exist."""
+    original = getattr(error, "orig", None)
+    message = str(original)
+    return (
+        "no such table" in message
+        or getattr(original, "sqlstate", None) == "42P01"
+        or (bool(getattr(original, "args", ())) and original.args[0] == 1146)  # type: ignore[union-attr]
+    )
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database, rather than the statement, is the trouble: gone, unreachable, restarting, locked."""
+    return isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError) and (error.connection_invalidated or is_transient(error))
+    )
