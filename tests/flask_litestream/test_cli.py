@@ -235,7 +235,7 @@ def test_restore_brings_a_lost_database_back_where_it_was(backed_up: Stage) -> N
     assert ended.stdout.startswith(f"primary was restored to {backed_up.path('primary')}, transaction ")
     assert backed_up.rows(backed_up.path("primary")) == [1, 2]
     with backed_up.running():
-        assert backed_up.verify().ok, "what Litestream knew of the lost file does not confuse it"
+        assert backed_up.verify().ok, "what Litestream kept of the lost file does not confuse it"
 
 
 def test_restore_never_overwrites_unless_forced(backed_up: Stage) -> None:
@@ -248,6 +248,22 @@ def test_restore_never_overwrites_unless_forced(backed_up: Stage) -> None:
     assert backed_up.rows(backed_up.path("primary")) == [1, 2]
     with backed_up.running():
         assert backed_up.verify().ok
+
+
+def test_after_going_back_in_time_replication_goes_on_from_there(stage: Stage) -> None:
+    """Litestream sees by itself that the file is another; the replica's later transactions do not come back."""
+    with stage.running():
+        stage.wait_until_synced()
+        first = stage.backups.sync("primary").txid
+        for _ in range(3):
+            stage.write("primary", "to be undone")
+            stage.wait_until_synced("primary")
+    assert stage.flask("restore", "primary", "--force", "--txid", f"{first:016x}").exit_code == 0
+    assert stage.rows(stage.path("primary")) == [1]
+    stage.write("primary", "instead")
+    with stage.running():
+        assert stage.verify().ok
+    assert stage.rows(stage.backups.restore_to_new_file("primary").path) == [1, 2]
 
 
 def test_restore_over_the_live_database_is_refused_while_litestream_runs(live: Stage) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +197,32 @@ def test_a_lock_lives_as_long_as_its_last_holder(folder: Path) -> None:
         child.kill()
         child.wait()
         eventually(lambda: not is_locked(path))
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from flask_litestream.files import release, try_lock
+handle = try_lock(Path(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+release(handle)
+print(child, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_worker_forked_in_the_moment_of_a_start_does_not_keep_the_lock(folder: Path) -> None:
+    path = folder / "some.lock"
+    with process([sys.executable, "-c", FORK, str(path)], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        try:
+            assert not has_ended(worker)
+            eventually(lambda: not is_locked(path), timeout=2)
+        finally:
+            os.kill(worker, signal.SIGKILL)
 
 
 # --- what it writes ---

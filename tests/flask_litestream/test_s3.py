@@ -152,10 +152,10 @@ def test_with_s3_down_a_restore_is_given_up(cut_off: Stage) -> None:
 
 
 def test_with_s3_down_the_page_is_still_gathered(cut_off: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_litestream.dashboard.overview.LISTING_TIMEOUT", 0.5)
+    monkeypatch.setattr("flask_litestream.dashboard.overview.LISTING_TIMEOUT", 1.5)
     began = time.monotonic()
     overview = gather(cut_off.backups, cut_off.folder)
-    assert time.monotonic() - began < 4, "both replicas are asked at once, and given up"
+    assert time.monotonic() - began < 2.8, "both replicas are asked at once, and given up"
     assert ["did not end within" in (one.listing.error or "") for one in overview.databases] == [True, True]
 
 

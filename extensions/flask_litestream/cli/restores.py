@@ -45,8 +45,6 @@ def restore_command(
         raise AlreadyRunning("Litestream runs and would go on with the old database. Stop it, and all that uses it, first.")
     chosen = [f"-{key.replace('_', '-')}" for key, wanted in options.items() if wanted]
     summary = _restore(database.path, target, chosen)
-    if in_place and summary and not options["dry_run"]:
-        backups().commands.run("reset", database.path)  # what Litestream knew of the old file is not true of the new
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
