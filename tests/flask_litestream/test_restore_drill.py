@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flask_litestream.files import is_locked
+
 from ..harness.waiting import eventually
 from .stage import connected, process
 
@@ -105,6 +107,7 @@ def test_a_lost_server_comes_back_and_goes_on_where_it_was(root: Path, folder: P
         assert lost.mails() == ["first"]
         lost.flask("litestream", "sync")
         web.kill()  # the power goes, with the queue and Litestream wherever they were
+    eventually(lambda: not is_locked(lost.disk / "litestream" / "litestream.lock"))  # Litestream noticed
     shutil.rmtree(lost.disk)
 
     new = Machine(root, folder / "new", folder / "replicas")
