@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,13 +19,15 @@ from .stage import Stage, has_ended, process, wait_for_end
 def server(root: Path, stage: Stage, how: str = "waitress", *settings: str) -> Iterator[subprocess.Popen[str]]:
     """A server in a process of its own, once it serves."""
     command = [sys.executable, "-m", "tests.flask_litestream.server", str(stage.folder), how, *settings]
-    with process(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as started:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with process(command, cwd=root, **options) as started:
         try:
             assert started.stdout is not None
             assert started.stdout.readline().startswith("serving")
             yield started
         finally:
-            started.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)  # the reloader's child too
             started.wait()
             eventually(lambda: litestreams(stage) == [], what="Litestream outlives its server")
 
