@@ -19,6 +19,9 @@ T = TypeVar("T")
 PREFIX = "LITESTREAM_"
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 
+#: Variables that Litestream is given or reads itself, which an application may have taken over from its environment.
+OF_LITESTREAM = re.compile(r"LITESTREAM_(?:(?:DATABASE|SECRET|AZURE|S3)_\w+|CONFIG)")
+
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
@@ -52,7 +55,7 @@ class Reader:
     def refuse_unknown(self) -> None:
         """Note every LITESTREAM_ key that nobody asked for: most likely it is misspelt."""
         for key in sorted(self.config):
-            if key.startswith(PREFIX) and key not in self.known:
+            if key.startswith(PREFIX) and key not in self.known and not OF_LITESTREAM.fullmatch(key):
                 near = difflib.get_close_matches(key, self.known, n=1)
                 self.note(f"{key} is no setting." + (f" Did you mean {near[0]}?" if near else ""))
 

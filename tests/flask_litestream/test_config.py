@@ -72,6 +72,12 @@ def test_all_problems_are_said_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("key", ["DATABASE_PRIMARY", "SECRET_QUEUE_PASSWORD", "AZURE_SAS_TOKEN", "S3_ENDPOINT", "CONFIG"])
+def test_variables_of_litestream_itself_are_no_misspelt_settings(key: str) -> None:
+    """An application that reads its environment meets them after `eval "$(flask litestream env --reveal)"`."""
+    assert load(REPLICA="/mnt/backup", **{key: "x"}).missing == ()
+
+
 def test_the_message_lists_the_problems() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(ENABLED="perhaps", ON_EXIT="explode")
