@@ -23,6 +23,7 @@ KEEP_RUNS = 90 * 86400.0
 #: No more than so many missed instants of one task are made up for at once.
 MOST_CATCH_UPS = 1000
 _CLEARING_INTERVAL = timedelta(hours=1)
+_CLEARING_BATCH = 500
 
 
 class Scheduler(Process):
@@ -42,6 +43,8 @@ class Scheduler(Process):
         #: For each task what it was when its next instant was computed, and that instant.
         self._next: dict[str, tuple[tuple[Any, ...], datetime]] = {}
         self._read_at: datetime | None = None
+        #: Since when it would have noticed a task that it meets now.
+        self._watching_since: datetime | None = None
         self._cleared_at: datetime | None = None
 
     @property
@@ -63,11 +66,7 @@ class Scheduler(Process):
 
     def poll(self) -> float:
         moment = self._now()
-        if (
-            self._read_at is None
-            or moment - self._read_at >= timedelta(seconds=self.polling_interval)
-            or moment < self._read_at
-        ):
+        if self._is_reading_due(moment):
             self._reread_tasks(moment)
         for key, row in self._tasks.items():
             self._tick(key, row, moment)
@@ -90,7 +89,7 @@ class Scheduler(Process):
             rows = recurring.tasks(connection)
         self._tasks = {row.key: row for row in rows if self._is_mine(row)}
         self._next = {key: found for key, found in self._next.items() if key in self._tasks}
-        self._read_at = moment
+        self._watching_since, self._read_at = self._read_at or moment, moment
 
     def _is_mine(self, row: AnyRow) -> bool:
         return row.key in self._static_keys if row.static else self.dynamic_tasks_enabled
@@ -110,7 +109,7 @@ class Scheduler(Process):
         try:
             schedule = Schedule.parse(row.schedule, row.time_zone)
             if known is None or known[0] != identity:
-                known = (identity, schedule.next_after(_start(row, moment)))
+                known = (identity, schedule.next_after(_start(row, moment, self._watching_since or moment)))
             due = _instants(schedule, known[1], moment)
             self._next[key] = (identity, schedule.next_after(due[-1])) if due else known
         except QueueError as error:  # a schedule that an older or newer version wrote
@@ -145,13 +144,19 @@ class Scheduler(Process):
         if self._cleared_at is not None and moment - self._cleared_at < _CLEARING_INTERVAL:
             return
         self._cleared_at = moment
-        self.runtime.database.transact(lambda connection: clear_runs(connection, older_than=KEEP_RUNS, batch_size=500))
+        while not self.stopping and self._clear_batch() == _CLEARING_BATCH:  # a task of every second has 3600 of them
+            pass
+
+    def _clear_batch(self) -> int:
+        return self.runtime.database.transact(
+            lambda connection: clear_runs(connection, older_than=KEEP_RUNS, batch_size=_CLEARING_BATCH)
+        )
 
 
-def _start(row: AnyRow, moment: datetime) -> datetime:
+def _start(row: AnyRow, moment: datetime, watching_since: datetime) -> datetime:
     """Behind which instant a task that has just been read begins: never before it was added."""
     effective_at: datetime = row.effective_at
-    return max(effective_at, moment - timedelta(seconds=row.catch_up))
+    return max(effective_at, min(watching_since, moment - timedelta(seconds=row.catch_up)))
 
 
 def _instants(schedule: Schedule, first: datetime, moment: datetime) -> list[datetime]:
