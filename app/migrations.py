@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import Flask, current_app, g
 from flask_migrate.cli import db as flask_migrate_group
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from app.environment import ROOT
 from app.extensions import migrate
@@ -78,11 +78,16 @@ def _run(command: click.Command, folder: Path, options: dict[str, Any]) -> None:
     run: Callable[..., None] = command.callback  # type: ignore[assignment]
     try:
         run(directory=str(folder), **options)
-    except OperationalError as error:
-        raise click.ClickException(
-            f"The database of {folder.name} does not answer: {error.orig}. See SQLALCHEMY_DATABASE_URI and "
-            "SQLALCHEMY_BINDS_QUEUE."
-        ) from error
+    except DBAPIError as error:
+        click.echo(f"Error: {folder.name}: {_advice(error)}", err=True)
+        sys.exit(1)
+
+
+def _advice(error: DBAPIError) -> str:
+    said = " ".join(str(error.orig).split()).rstrip(".")
+    if "already exists" in said:
+        return f"The database says: {said}. If db.create_all() made the tables, say so once: flask db stamp head"
+    return f"The database says: {said}. It is the one of SQLALCHEMY_DATABASE_URI, or of SQLALCHEMY_BINDS_QUEUE."
 
 
 def _existing(directory: str) -> Path:

@@ -49,8 +49,9 @@ def page_of(query: Select[Any], *, size: str) -> Page:
 
 def last_page(query: Select[Any], *, size: str) -> int:
     """The number of the last page of this list, which counts the rows."""
-    rows = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
-    return max(1, -(-rows // current_app.config[size]))
+    rows: int = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    limit: int = current_app.config[size]
+    return max(1, -(-rows // limit))
 
 
 def _number() -> int:

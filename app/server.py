@@ -32,7 +32,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise ConfigurationError(
             f"Cannot listen on {host} port {port}: {reason}. Stop what is using it, or choose another address "
             "with --host and --port or the environment variables HOST and PORT."

@@ -55,6 +55,19 @@ def test_the_same_mail_sent_twice_is_there_once(app: Flask, make_user, tmp_path:
     assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["test-1.eml"]
 
 
+def test_who_reads_a_mail_while_it_is_sent_again_reads_a_whole_one(tmp_path: Path) -> None:
+    first, second = EmailMessage(), EmailMessage()
+    for message, body in ((first, "first" * 1000), (second, "second")):
+        message["Message-ID"] = "<test-1@host>"
+        message.set_content(body)
+    backend = FileBackend(tmp_path)
+    backend.deliver(first)
+    with (tmp_path / "test-1.eml").open("rb") as reader:
+        backend.deliver(second)
+        assert reader.read() == first.as_bytes()
+    assert (tmp_path / "test-1.eml").read_bytes() == second.as_bytes()
+
+
 def test_no_mail_leaves_the_folder_by_its_id(app: Flask, make_user, tmp_path: Path, monday) -> None:
     send(app, make_user("ada"), mail_id="../../evil", monday=monday)
     assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["..-..-evil.eml"]

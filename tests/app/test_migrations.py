@@ -154,12 +154,36 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(sqlite_site: Site, argum
     assert sentence in result.output
 
 
-def test_a_database_that_is_away_is_one_sentence(make_app: Callable[..., Flask]) -> None:
-    site = Site(make_app(SQLALCHEMY_DATABASE_URI="postgresql+psycopg://nobody@127.0.0.1:1/nothing"))
-    result = site.flask("db", "upgrade")
+@pytest.fixture
+def half_away(make_app: Callable[..., Flask]) -> Site:
+    """An application whose primary database does not answer."""
+    return Site(make_app(SQLALCHEMY_DATABASE_URI="postgresql+psycopg://nobody@127.0.0.1:1/nothing"))
+
+
+def test_a_database_that_is_away_is_one_sentence(half_away: Site) -> None:
+    result = half_away.flask("db", "upgrade")
     assert result.exit_code == 1
-    assert "The database of migrations does not answer" in result.output
-    assert not site.tables("queue")
+    [error] = [line for line in result.output.splitlines() if line.startswith("Error")]
+    assert error.startswith("Error: migrations: The database says: connection failed")
+    assert error.endswith("It is the one of SQLALCHEMY_DATABASE_URI, or of SQLALCHEMY_BINDS_QUEUE.")
+    assert not half_away.tables("queue")
+
+
+def test_check_looks_at_the_queues_database_though_the_other_is_away(half_away: Site) -> None:
+    half_away.run("db", "-d", "migrations_queue", "upgrade")
+    result = half_away.flask("db", "check")
+    assert result.exit_code == 1
+    assert "No new upgrade operations detected." in result.output
+
+
+def test_tables_that_were_made_without_migrations_are_told_from_others(sqlite_site: Site) -> None:
+    with sqlite_site.app.app_context():
+        db.create_all()
+    result = sqlite_site.flask("db", "upgrade")
+    assert result.exit_code == 1
+    assert "already exists. If db.create_all() made the tables, say so once: flask db stamp head" in result.output
+    sqlite_site.run("db", "stamp", "head")
+    sqlite_site.run("db", "check")
 
 
 def test_tables_of_litestream_and_of_the_queue_are_left_alone(make_app: Callable[..., Flask], tmp_path: Path) -> None:
