@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from flask import Flask
 from app.environment import ROOT, ConfigurationError
 from app.server import WebServer, bind
 
+from ..harness.waiting import eventually
 from .served import Served, environment_in
 
 
@@ -99,6 +101,35 @@ def test_a_bad_setting_is_one_sentence(serve: Callable[..., Served], variable: s
     assert (code, out) == (1, "")
     assert err.startswith("Error: ")
     assert "Traceback" not in err
+
+
+def test_the_queue_beside_it_needs_its_tables_and_says_so(serve: Callable[..., Served], tmp_path: Path) -> None:
+    code, out, err = serve(QUEUE_IN_WEB="1", SQLALCHEMY_BINDS_QUEUE=f"sqlite:///{tmp_path / 'empty.sqlite3'}").end()
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: The queue's tables are missing. Run `flask db upgrade`")
+
+
+def test_a_configuration_of_the_queue_that_cannot_be_used_starts_nothing(serve: Callable[..., Served], tmp_path: Path) -> None:
+    (tmp_path / "queue.yml").write_text("workers: [{threads: many}]")
+    code, out, err = serve(QUEUE_IN_WEB="1", QUEUE_CONFIG_FILE=str(tmp_path / "queue.yml")).end()
+    assert (code, out) == (1, "")
+    assert "threads" in err
+    assert "Traceback" not in err
+
+
+def test_a_queue_that_outlives_the_server_for_a_moment_does_not_keep_its_port(serve: Callable[..., Served]) -> None:
+    served = serve(QUEUE_IN_WEB="1")
+    port = int(served.address().rpartition(":")[2])
+    web = served.process.pid
+    supervisor = int(Path(f"/proc/{web}/task/{web}/children").read_text().split()[0])
+    os.kill(supervisor, signal.SIGSTOP)  # it cannot even notice
+    try:
+        served.process.kill()
+        served.process.wait()
+        bind("127.0.0.1", port).close()
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    eventually(lambda: not Path(f"/proc/{supervisor}").exists(), what="the end of the supervisor")
 
 
 class Slow:

@@ -44,7 +44,8 @@ def _sizes(
 ) -> dict[int, int]:
     """How many rows have their moment in each slice, by the slice's number. One walk along an index, whatever their number."""
     number = _slice_of(at, moments, 0, len(moments) - 1).label("number")
-    latest = select(number).where(rows, at >= moments[0], at < moments[-1]).order_by(at.desc()).limit(THROUGHPUT_CAP + 1).subquery()
+    within = select(number).where(rows, at >= moments[0], at < moments[-1])
+    latest = within.order_by(at.desc()).limit(THROUGHPUT_CAP + 1).subquery()
     sizes = select(latest.c.number, func.count()).group_by(latest.c.number)
     return {row[0]: row[1] for row in connection.execute(sizes)}
 
