@@ -39,9 +39,12 @@ class Served:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.returncode is None:
+        if self.process.poll() is None:
             self.process.terminate()
             self.end()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
 
     def address(self) -> str:
         """Where it listens, once it does."""
