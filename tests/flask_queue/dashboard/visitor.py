@@ -29,10 +29,10 @@ class Element:
             if isinstance(child, Element):
                 yield from child.walk()
 
-    def all(self, name: str, **attributes: str) -> list[Element]:
+    def all(self, tag: str, **attributes: str) -> list[Element]:
         """The elements of this name and these attributes."""
         wanted = {key.replace("_", "-").strip("-"): value for key, value in attributes.items()}
-        return [each for each in self.walk() if each.name == name and wanted.items() <= each.attributes.items()]
+        return [each for each in self.walk() if each.name == tag and wanted.items() <= each.attributes.items()]
 
     @property
     def text(self) -> str:

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from flask_queue.errors import ArgumentError, DeserializationError, QueueError
 from flask_queue.jobs.arguments import decode, describe, encode
 
+pytestmark = pytest.mark.behaviour("A7", "A8")
+
 
 class Color(Enum):
     RED = "red"

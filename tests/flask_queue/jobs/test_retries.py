@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from flask_queue.errors import ConfigurationError
 from flask_queue.jobs.retries import Retry, first_match
 
+pytestmark = pytest.mark.behaviour("E11")
+
 ATTEMPTS = range(1, 7)
 
 

@@ -11,6 +11,8 @@ import pytest
 from flask_queue.errors import InvalidScheduleError
 from flask_queue.jobs.schedules import Schedule
 
+pytestmark = pytest.mark.behaviour("H24", "H25", "H26", "H27")
+
 HOUR = timedelta(hours=1)
 
 

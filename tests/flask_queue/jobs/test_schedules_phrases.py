@@ -9,6 +9,8 @@ import pytest
 from flask_queue.errors import InvalidScheduleError, QueueError
 from flask_queue.jobs.schedules import Schedule
 
+pytestmark = pytest.mark.behaviour("H16", "H17", "H18", "H19", "H20", "H21", "H23", "H24")
+
 INTERVALS = {
     "every second": "* * * * * *",
     "every 1 second": "* * * * * *",
