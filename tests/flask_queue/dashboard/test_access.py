@@ -300,9 +300,8 @@ def test_who_did_what_is_in_the_log(admin: Visitor, caplog: pytest.LogCaptureFix
 def answers(admin: Visitor, site_app: Flask) -> Iterator[Any]:
     """Answers of every kind: a page, a redirect, errors, and those for machines."""
     paths = ("/jobs/", "/jobs/999", "/jobs/health", "/jobs/metrics", "/jobs/static/dashboard.css")
-    return iter(
-        [*(admin.client.get(path, buffered=True) for path in paths), admin.send("/jobs/1/retry", {}), Visitor(site_app).client.get("/jobs/")]
-    )
+    pages = [admin.client.get(path, buffered=True) for path in paths]
+    return iter([*pages, admin.send("/jobs/1/retry", {}), Visitor(site_app).client.get("/jobs/")])
 
 
 @SAFE
