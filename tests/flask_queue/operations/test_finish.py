@@ -267,10 +267,10 @@ def test_a_retry_waits_its_turn_when_others_took_its_key_meanwhile(
 @pytest.mark.behaviour("E7")
 def test_a_retry_at_once_keeps_its_place_before_those_that_wait(app: Flask, queue: FlaskQueue) -> None:
     job = limited(queue)
-    first, second = job.enqueue("a"), job.enqueue("a")
+    first, urgent = job.enqueue("a"), job.using(priority=-5).enqueue("a")
     worker = WorkerByHand(queue)
     worker.retry(worker.claim_one())
-    assert (first.status, second.status) == ("ready", "blocked")
+    assert (first.status, urgent.status) == ("ready", "blocked")
 
 
 @pytest.mark.behaviour("E7", "F16")

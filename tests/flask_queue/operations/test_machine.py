@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
 from flask_queue import FlaskQueue, errors
@@ -152,6 +152,12 @@ class Machine(RuleBasedStateMachine):
         if not later:
             self.model.admit(job)
         assert handle.enqueued == (job.id in self.model.jobs)
+
+    @initialize()
+    def begin_with_a_crowd(self) -> None:
+        crowd = [(name, "a", priority, False) for name in sorted(KINDS) for priority in (1, 0, 0)]
+        self.enqueue_all([*crowd, ("only", "b", 0, True), ("only", "b", 0, True)])
+        self.claim(0, 3)
 
     @rule(name=kinds, key=keys, priority=priorities, later=st.sampled_from([False, False, False, True]))
     def enqueue(self, name: str, key: str, priority: int, later: bool) -> None:
@@ -318,9 +324,12 @@ class Machine(RuleBasedStateMachine):
         return [self.model.jobs[claim.job_id] for _, claim in lost]
 
     @rule(which=st.integers(0, 1))
-    def release(self, which: int) -> None:
+    def leave(self, which: int) -> None:
+        """A worker ends in good order but for what it still holds, and another one takes its place."""
         worker = self.workers[which]
         released = worker.release()
+        worker.vanish()
+        self.workers[which] = WorkerByHand(self.queue)
         jobs = self.lose_claims_of(worker)
         assert sorted(released) == sorted(job.id for job in jobs)
         for job in jobs:
