@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, SingletonThreadPool, StaticPool
 
 from .faults import is_transient
 
@@ -23,6 +23,9 @@ T = TypeVar("T")
 BUSY_TIMEOUT = 5
 #: How often a transaction that met a busy or deadlocked database is begun again.
 RETRIES = 5
+#: A connection that was used less long ago, in seconds, is taken to be alive.
+IDLE = 1.0
+_USED_AT = "flask_queue.used_at"
 
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}",
@@ -172,12 +175,30 @@ def _sibling(engine: Engine, isolation: Callable[[Dialect, Any], None], quiet: b
     pool = engine.pool.recreate()
     dialect = engine.dialect
     event.listen(pool, "connect", lambda connection, record: isolation(dialect, connection))
+    if dialect.name != "sqlite":
+        event.listen(pool, "checkin", _note_use)
+        event.listen(pool, "checkout", lambda connection, record, fairy: _renew_if_broken(dialect, connection, record))
     options = engine.get_execution_options()
     if not quiet:
         return Engine(pool, dialect, engine.url, echo=engine.echo, execution_options=options)
     sibling = Engine(pool, dialect, engine.url, logging_name="flask_queue", execution_options=options)
     logging.getLogger("sqlalchemy.engine.Engine.flask_queue").setLevel(logging.WARNING)
     return sibling
+
+
+def _note_use(connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _renew_if_broken(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> None:
+    """Ask a connection that has been idle whether it lives, so that a restart of the server is nobody's error."""
+    used_at = record.info.get(_USED_AT)
+    if used_at is None or time.monotonic() - used_at < IDLE:
+        return
+    try:
+        dialect.do_ping(connection)
+    except Exception as error:
+        raise InvalidatePoolError from error  # the pool opens a new one, and forgets the others of this age
 
 
 def _manual_begin(dialect: Dialect, connection: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
-from ..errors import ConcurrencyKeyError, ConfigurationError
+from ..errors import ConcurrencyKeyError, ConfigurationError, QueueError
 
 #: Longest key that is stored as it stands, in characters. Longer ones are stored as a digest.
 KEY_LENGTH = 180
@@ -77,29 +77,40 @@ class Concurrency:
     ) -> Limit | None:
         """The limit that a call falls under, or None when its key is None.
 
-        :raises ConcurrencyKeyError: when the key function raises.
+        :raises ConcurrencyKeyError: when the key function raises, or what it returns has no text.
+        :raises ArgumentError: when it returns an instance of a mapped class that has no primary key yet.
         """
+        group = _escaped(self.group or job_name)
+        if self.key is None:
+            return Limit(storable_key(group), self.to, self._seconds(default_duration), self.on_conflict)
         try:
-            value = self.key(*args, **kwargs) if self.key else ""
+            value = self.key(*args, **kwargs)
+            text = None if value is None else _text(value, reference)
+        except QueueError:
+            raise
         except Exception as error:
             raise ConcurrencyKeyError(
                 f"The key function of job {job_name!r} raised {type(error).__name__}: {error}. Nothing was enqueued."
             ) from error
-        if value is None:
+        if text is None:
             return None
-        key = storable_key(f"{self.group or job_name}/{_text(value, reference)}" if self.key else self.group or job_name)
-        return Limit(key, self.to, self._seconds(default_duration), self.on_conflict)
+        return Limit(storable_key(f"{group}/{text}"), self.to, self._seconds(default_duration), self.on_conflict)
 
 
 def _text(value: object, reference: DescribeReference) -> str:
     """A key value as text: models by class and id, tuples so that ("a/b",) and ("a", "b") differ, the rest as str."""
     if isinstance(value, tuple | list):
-        return "/".join(_text(part, reference).replace("\\", "\\\\").replace("/", "\\/") for part in value)
+        return "/".join(_escaped(_text(part, reference)) for part in value)
     named = reference(value)
     if named is None:
         return str(value)
     name, key = named
     return "/".join([name.rpartition(":")[2].rpartition(".")[2], *map(str, key)])
+
+
+def _escaped(text: str) -> str:
+    """`text` as a part of a key: its slashes are not those between parts."""
+    return text.replace("\\", "\\\\").replace("/", "\\/")
 
 
 def storable_key(key: str) -> str:
