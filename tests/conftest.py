@@ -5,6 +5,7 @@ tests/harness/ has what they are made of. `@pytest.mark.databases("sqlite")` lim
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from playwright.sync_api import Browser, sync_playwright
 
 from .harness import databases
 from .harness.databases import Databases
@@ -116,3 +118,18 @@ def dispose_engines(app: Flask, db: SQLAlchemy) -> None:
         app.extensions["queue"].database.dispose()
         for engine in db.engines.values():
             engine.dispose()
+
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Real Chromium. For one module: while it is there, no other event loop can run in this thread."""
+    if not Path(CHROMIUM).exists():
+        reason = f"there is no browser at {CHROMIUM}: set CHROMIUM to where one is"
+        pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -71,7 +73,8 @@ def with_code(sentence: str) -> Markup:
 
 
 _FRAME = re.compile(r'^ +File "(?P<path>[^"]*)", line \d+')
-_LIBRARIES = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python\d)|[/\\]flask_queue[/\\]|^<frozen ")
+_LIBRARIES = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python\d)|^<frozen ")
+_QUEUE = str(Path(__file__).parents[1]) + os.sep
 
 
 def clean_traceback(text: str) -> str:
@@ -81,7 +84,7 @@ def clean_traceback(text: str) -> str:
     frames = 0
     for line in text.splitlines():
         if frame := _FRAME.match(line):
-            hidden = bool(_LIBRARIES.search(frame["path"]))
+            hidden = frame["path"].startswith(_QUEUE) or bool(_LIBRARIES.search(frame["path"]))
             frames += not hidden
         elif not line.startswith("    "):
             hidden = False

@@ -18,6 +18,8 @@ from flask_queue.models import attempts, jobs, processes
 from .visitor import Visitor
 
 NOW = datetime.now(UTC)
+#: What stands where there is nothing to say.
+NOTHING = "\N{EN DASH}"
 
 
 class User(UserMixin):

@@ -12,7 +12,7 @@ from flask import Flask
 
 from flask_queue import FlaskQueue, Retry
 
-from .conftest import NOW
+from .conftest import NOTHING, NOW
 from .visitor import Visitor
 
 Status = Callable[[int], str | None]
@@ -140,9 +140,7 @@ def test_a_discarded_job_is_gone_and_its_list_is_shown(
 
 
 @pytest.mark.behaviour("P17")
-def test_a_blocked_job_shows_its_key_and_can_be_run_now(
-    operator: Visitor, enqueue: Callable[..., int], status: Status
-) -> None:
+def test_a_blocked_job_shows_its_key_and_can_be_run_now(operator: Visitor, enqueue: Callable[..., int], status: Status) -> None:
     first, second, third = (enqueue("limited", "account-1") for _ in range(3))
     page = operator.get("/jobs/blocked")
     assert page.ids == [second, third]
@@ -156,7 +154,7 @@ def test_a_blocked_job_shows_its_key_and_can_be_run_now(
 @pytest.mark.behaviour("P17")
 def test_a_blocked_job_without_an_expiry_is_shown(viewer: Visitor, add: Add) -> None:
     add({"id": 1, "state": "blocked", "concurrency_key": "key", "expires_at": None})
-    assert viewer.get("/jobs/blocked").rows[0][3] == "–"
+    assert viewer.get("/jobs/blocked").rows[0][3] == NOTHING
     assert viewer.get("/jobs/1").status == 200
 
 

@@ -14,7 +14,7 @@ from flask_queue import FlaskQueue
 from flask_queue.dashboard.queries import lists
 from flask_queue.dashboard.views import lists as list_views
 
-from .conftest import NOW
+from .conftest import NOTHING, NOW
 from .visitor import Visitor
 
 Add = Callable[..., None]
@@ -118,7 +118,7 @@ def test_pages_neither_repeat_nor_lose_a_row_with_equal_times(admin: Visitor, ad
     pages = [admin.get(f"/jobs/finished?size=10&page={number}") for number in (1, 2, 3)]
     assert [len(page.ids) for page in pages] == [10, 10, 3]
     assert [id for page in pages for id in page.ids] == list(range(23, 0, -1))
-    assert "11–20 of 23" in pages[1].text
+    assert f"11{NOTHING}20 of 23" in pages[1].text
     assert "2 / 3" in pages[1].text
 
 
@@ -128,9 +128,7 @@ def test_pages_neither_repeat_nor_lose_a_row_with_equal_times(admin: Visitor, ad
     ("number", "shown"),
     [("0", 1), ("-1", 1), ("x", 1), ("", 1), ("999", 3), ("9" * 5000, 3), ("2", 2), ("1e1", 1), ("٢", 2)],
 )
-def test_a_page_number_that_makes_no_sense_leads_to_the_nearest_page(
-    admin: Visitor, add: Add, number: str, shown: int
-) -> None:
+def test_a_page_number_that_makes_no_sense_leads_to_the_nearest_page(admin: Visitor, add: Add, number: str, shown: int) -> None:
     add(*({"id": id} for id in range(1, 7)))
     page = admin.get("/jobs/ready", query_string={"size": "2", "page": number})
     assert page.status == 200
@@ -173,7 +171,10 @@ def test_filters_work_in_any_combination(admin: Visitor, add: Add) -> None:
     assert ids(search="%_mail", name="failing") == {2}
     assert ids(search="t_l") == set()
     assert ids(name="quie") == set()
-    between = {"finished_after": f"{NOW - MINUTE / 2:%Y-%m-%dT%H:%M:%S}", "finished_before": f"{NOW + MINUTE:%Y-%m-%dT%H:%M:%S}"}
+    between = {
+        "finished_after": f"{NOW - MINUTE / 2:%Y-%m-%dT%H:%M:%S}",
+        "finished_before": f"{NOW + MINUTE:%Y-%m-%dT%H:%M:%S}",
+    }
     assert ids(**between) == {1, 3}
     assert ids(**between, queue="mail") == {1}
 
@@ -273,7 +274,10 @@ def test_a_bulk_action_acts_on_the_selection_and_says_on_how_many(
 ) -> None:
     page = admin.press(admin.get(f"/jobs/failed{query}"), f"{verb} {'all' if query == '' else said.split()[1]}")
     assert page.notices == [said]
-    assert (page.path, page.response.request.args.to_dict()) == ("/jobs/failed", dict(pair.split("=") for pair in query[1:].split("&") if pair))
+    assert (page.path, page.response.request.args.to_dict()) == (
+        "/jobs/failed",
+        dict(pair.split("=") for pair in query[1:].split("&") if pair),
+    )
     assert admin.get("/jobs/failed").tabs["Failed"] == str(left)
 
 
@@ -295,9 +299,7 @@ def test_a_bulk_action_whose_filter_is_not_understood_does_nothing(admin: Visito
     assert admin.get("/jobs/finished").ids == [1]
 
 
-def test_a_bulk_action_by_error_acts_on_that_error(
-    admin: Visitor, add_failed: Add, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bulk_action_by_error_acts_on_that_error(admin: Visitor, add_failed: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(list_views, "BULK_LIMIT", 2)
     add_failed(*({"id": id, "error_class": "KeyError" if id <= 3 else "IndexError"} for id in range(1, 6)))
     page = admin.press(admin.get("/jobs/failed?error_class=KeyError"), "Retry the first 2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +12,6 @@ from flask import Flask
 
 from flask_queue import FlaskQueue
 
-from .conftest import NOW
 from .visitor import Page, Visitor
 
 NAMES = [
@@ -84,9 +83,7 @@ def test_an_address_that_somebody_typed_is_understood(viewer: Visitor, enqueue: 
 
 
 @pytest.mark.behaviour("P7")
-def test_a_queue_is_paused_and_resumed_from_the_list(
-    operator: Visitor, enqueue: Enqueue, work: Callable[[], int]
-) -> None:
+def test_a_queue_is_paused_and_resumed_from_the_list(operator: Visitor, enqueue: Enqueue, work: Callable[[], int]) -> None:
     enqueue("failing")
     page = operator.press(operator.get("/jobs/queues"), "Pause mail")
     assert page.path == "/jobs/queues"
@@ -135,8 +132,9 @@ def test_a_name_that_no_queue_can_have_is_refused(operator: Visitor) -> None:
 def test_the_age_of_a_queue_is_that_of_its_longest_waiting_job(viewer: Visitor, add: Callable[..., None]) -> None:
     """Also when jobs of a better priority, younger than it, stand before it in line."""
     hour = timedelta(hours=1)
-    early = [{"id": 1, "priority": 9, "scheduled_at": NOW - 3 * hour}]
-    add(*early, *({"id": id, "scheduled_at": NOW - hour} for id in range(2, 60)))
+    now = datetime.now(UTC)
+    early = [{"id": 1, "priority": 9, "scheduled_at": now - 3 * hour}]
+    add(*early, *({"id": id, "scheduled_at": now - hour} for id in range(2, 60)))
     [row] = [row for row in viewer.get("/jobs/queues").rows if row[0] == "default"]
     assert row[3] == "3 h"
 

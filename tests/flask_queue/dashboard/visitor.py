@@ -158,7 +158,7 @@ class Visitor:
 
     def get(self, path: str, **options: Any) -> Page:
         """Open a page, wherever it leads."""
-        response = self.client.get(path, follow_redirects=True, environ_overrides=self.environment, **options)
+        response = self.client.get(self._local(path), follow_redirects=True, environ_overrides=self.environment, **options)
         return Page(response, read(response.text))
 
     def press(self, page: Page, label: str, **changes: str) -> Page:
@@ -169,12 +169,16 @@ class Visitor:
     def post(self, path: str, fields: dict[str, str], **headers: str) -> Page:
         response = self.send(path, fields, **headers)
         while response.status_code in (302, 303):
-            response = self.client.get(response.location, environ_overrides=self.environment)
+            response = self.client.get(self._local(response.location), environ_overrides=self.environment)
         return Page(response, read(response.text))
 
     def send(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
         """Send a form without following where it leads."""
-        return self.client.post(path, data=fields, headers=headers, environ_overrides=self.environment)
+        return self.client.post(self._local(path), data=fields, headers=headers, environ_overrides=self.environment)
+
+    def _local(self, path: str) -> str:
+        """A path as the application sees it, below the place where it is mounted."""
+        return path.removeprefix(self.environment.get("SCRIPT_NAME", ""))
 
     def token(self) -> str:
         """A valid token of this session."""

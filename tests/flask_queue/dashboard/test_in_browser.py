@@ -1,0 +1,128 @@
+"""The dashboard in real Chromium: acting on jobs and queues, with and without JavaScript, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from flask_queue import FlaskQueue
+
+pytestmark = pytest.mark.databases("sqlite")
+
+PAGES = (
+    "", "queues", "queues/mail", "ready", "scheduled", "blocked", "in-progress", "failed", "finished", "processes", "recurring",
+)  # fmt: skip
+HOSTILE = "<script>alert(1)</script>" + "w" * 300
+
+
+class Quiet(WSGIRequestHandler):
+    """A server that writes no log."""
+
+    def log(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def address(site_app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, site_app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Tab:
+    """A logged-in page, and what the browser has to complain about."""
+
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        self.address = address
+        self.context = browser.new_context(**options)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append("a script ran"), dialog.accept()))
+        self.page.goto(f"{address}/login?role=admin")
+
+    def goto(self, path: str) -> Page:
+        self.page.goto(f"{self.address}/jobs/{path}")
+        return self.page
+
+    def press(self, name: str) -> None:
+        """Press a button, and again where the page asks whether that is meant."""
+        self.page.get_by_role("button", name=name, exact=True).first.click()
+        self.page.wait_for_load_state()
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no-script"])
+def tab(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Tab]:
+    opened = Tab(browser, address, java_script_enabled=request.param)
+    yield opened
+    opened.context.close()
+
+
+@pytest.mark.behaviour("P6", "P14")
+def test_a_failed_job_is_read_and_retried(
+    tab: Tab, enqueue: Callable[..., int], work: Callable[[], int], status: Callable[[int], str | None]
+) -> None:
+    job_id = enqueue("failing")
+    work()
+    page = tab.goto("failed")
+    expect(page.get_by_text("on purpose").first).to_be_visible()
+    page = tab.goto(str(job_id))
+    expect(page.get_by_text("ValueError").first).to_be_visible()
+    tab.press("Retry")
+    expect(page.get_by_role("status").or_(page.get_by_role("alert")).first).to_be_visible()
+    assert status(job_id) == "ready"
+    assert tab.complaints == []
+
+
+def test_a_failed_job_is_discarded(
+    tab: Tab, enqueue: Callable[..., int], work: Callable[[], int], status: Callable[[int], str | None]
+) -> None:
+    job_id = enqueue("failing")
+    work()
+    page = tab.goto(str(job_id))
+    tab.press("Discard")
+    expect(page.get_by_role("status").or_(page.get_by_role("alert")).first).to_be_visible()
+    assert status(job_id) is None
+
+
+@pytest.mark.behaviour("P7")
+def test_a_queue_is_paused_and_resumed(tab: Tab, enqueue: Callable[..., int], site_app: Flask, queue: FlaskQueue) -> None:
+    enqueue("failing")
+    page = tab.goto("queues/mail")
+    tab.press("Pause")
+    expect(page.get_by_role("button", name="Resume").first).to_be_visible()
+    with site_app.app_context():
+        assert queue.queues["mail"].paused
+    tab.press("Resume")
+    expect(page.get_by_role("button", name="Pause").first).to_be_visible()
+    assert tab.complaints == []
+
+
+@pytest.mark.behaviour("P4", "P23")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("full", [False, True], ids=["empty", "full"])
+def test_every_page_fits_and_runs_no_strange_script(
+    browser: Browser, address: str, add: Callable[..., None], scheme: str, width: int, full: bool
+) -> None:
+    if full:
+        states = ("ready", "scheduled", "blocked", "failed", "finished")
+        row = {"name": HOSTILE[:200], "queue_name": "mail", "arguments": f'["{HOSTILE}"]'}
+        add(*({**row, "id": number + 1, "state": states[number % 5]} for number in range(40)))
+    tab = Tab(browser, address, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for path in PAGES:
+        page = tab.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"/{path} is too wide"
+    assert tab.complaints == []
+    tab.context.close()
