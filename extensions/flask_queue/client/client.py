@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -16,7 +16,7 @@ from ..database import Database, is_missing_table
 from ..errors import EnqueueError, MissingTables
 from ..events import Events
 from ..jobs import arguments
-from ..jobs.definition import Definitions, JobCall
+from ..jobs.definition import CallOptions, Definitions, JobCall
 from ..operations.enqueue import NewJob, enqueue, enqueue_many, is_single
 from ..wakeup import Announcer
 from .handle import JobHandle
@@ -24,6 +24,7 @@ from .references import MappedReferences
 from .transactions import on_commit
 
 T = TypeVar("T")
+_Batch: TypeAlias = list[tuple[JobHandle, NewJob]]
 
 
 class Interceptor(Protocol):
@@ -105,6 +106,9 @@ class Client:
             handle.stored(self._enqueuing(lambda: self.database.retrying(lambda: self._insert_alone(job))))
         else:
             handle.stored(self._enqueuing(lambda: self.database.transact(lambda connection: enqueue(connection, job))))
+        self._tell(handle, job)
+
+    def _tell(self, handle: JobHandle, job: NewJob) -> None:
         self.announcer.announce()
         self.events.emit("enqueue", job_id=handle.id, name=job.name, queue=job.queue_name)
 
@@ -113,34 +117,67 @@ class Client:
             return enqueue(connection, job)
 
     def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
+        session = self._shared_session()
+        handle.stored(self._enqueuing(lambda: enqueue(session.connection(), job)))
+        on_commit(session, lambda: self._tell(handle, job))
+
+    def _shared_session(self) -> Session:
         if not self.single_database:
             raise EnqueueError(
                 "transactional=True needs the queue's tables in the primary database (QUEUE_BIND_KEY = None); "
                 "with two databases use after_commit=True."
             )
-        session = self.session()
-        handle.stored(self._enqueuing(lambda: enqueue(session.connection(), job)))
-        on_commit(session, self.announcer.announce)
+        return self.session()
+
+    # --- enqueuing many ---------------------------------------------------------------------------
 
     def enqueue_all(self, handles: Iterable[JobHandle]) -> int:
-        """Enqueue many prepared calls in one transaction, all or none.
+        """Enqueue many prepared calls, all or none; each in the transaction that its options ask for.
 
-        :return: how many were enqueued; those that a concurrency rule discarded are not counted.
+        :return: how many were enqueued, or will be by the commit that they wait for; those that a concurrency rule discarded
+            are not counted.
         """
-        fresh = [handle for handle in handles if not handle.enqueued]
-        many = [self.new_job(handle.call) for handle in fresh]
-        if not many:
-            return 0
+        batches: dict[Callable[[_Batch], int], _Batch] = {}
+        for handle in [handle for handle in handles if not handle.enqueued]:
+            batches.setdefault(self._way_of(handle.call.options), []).append((handle.bind(self), self.new_job(handle.call)))
+        # What can be refused goes first, what only waits last.
+        order = (self._intercept_many, self._insert_many_in_session, self._insert_many, self._insert_many_on_commit)
+        return sum(way(batches[way]) for way in order if way in batches)
+
+    def _way_of(self, options: CallOptions) -> Callable[[_Batch], int]:
         if self.interceptor is not None:
-            for handle, job in zip(fresh, many, strict=True):
-                self.interceptor(self, handle.bind(self), job)
-            return sum(handle.enqueued for handle in fresh)
+            return self._intercept_many
+        if options.transactional:
+            return self._insert_many_in_session
+        return self._insert_many_on_commit if self._waits_for_commit(options.after_commit) else self._insert_many
+
+    def _intercept_many(self, batch: _Batch) -> int:
+        assert self.interceptor is not None
+        for handle, job in batch:
+            self.interceptor(self, handle, job)
+        return sum(handle.enqueued for handle, _ in batch)
+
+    def _insert_many(self, batch: _Batch) -> int:
+        many = [job for _, job in batch]
         ids = self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, many)))
-        for handle, job_id in zip(fresh, ids, strict=True):
-            handle.bind(self).stored(job_id)
+        self._tell_many(ids)
+        return _stored(batch, ids)
+
+    def _insert_many_on_commit(self, batch: _Batch) -> int:
+        on_commit(self.session(), lambda: self._insert_many(batch))
+        return len(batch)
+
+    def _insert_many_in_session(self, batch: _Batch) -> int:
+        session = self._shared_session()
+        ids = self._enqueuing(lambda: enqueue_many(session.connection(), [job for _, job in batch]))
+        on_commit(session, lambda: self._tell_many(ids))
+        return _stored(batch, ids)
+
+    def _tell_many(self, ids: Sequence[int | None]) -> None:
         self.announcer.announce()
         self.events.emit("enqueue_all", job_ids=ids, size=sum(job_id is not None for job_id in ids))
-        return sum(job_id is not None for job_id in ids)
+
+    # --- errors -----------------------------------------------------------------------------------
 
     def _enqueuing(self, work: Callable[[], T]) -> T:
         try:
@@ -159,3 +196,10 @@ class Client:
         result = self.database.transact(work)
         self.announcer.announce()
         return result
+
+
+def _stored(batch: _Batch, ids: Sequence[int | None]) -> int:
+    """Tell handles how it went; how many were enqueued."""
+    for (handle, _), job_id in zip(batch, ids, strict=True):
+        handle.stored(job_id)
+    return sum(handle.enqueued for handle, _ in batch)

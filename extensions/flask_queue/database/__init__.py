@@ -8,7 +8,7 @@ from .bulk import insert_many
 from .clock import now, now_plus
 from .engines import Database, forget_connections, set_pragmas
 from .faults import DatabaseError, is_missing_table, is_outage, is_transient
-from .statements import CHANNEL, AnyRow, Insertion, Move, insert_ignoring, is_one_of, lock_keys, notify
+from .statements import CHANNEL, AnyRow, Insertion, Move, as_committed, insert_ignoring, is_one_of, lock_keys, notify
 
 __all__ = [
     "CHANNEL",
@@ -17,6 +17,7 @@ __all__ = [
     "DatabaseError",
     "Insertion",
     "Move",
+    "as_committed",
     "forget_connections",
     "insert_ignoring",
     "insert_many",

@@ -26,6 +26,8 @@ RETRIES = 5
 #: A connection that was used less long ago, in seconds, is taken to be alive.
 IDLE = 1.0
 _USED_AT = "flask_queue.used_at"
+#: The execution option of connections that are set up here, and not by the application.
+OURS = "flask_queue_ours"
 
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}",
@@ -178,7 +180,7 @@ def _sibling(engine: Engine, isolation: Callable[[Dialect, Any], None], quiet: b
     if dialect.name != "sqlite":
         event.listen(pool, "checkin", _note_use)
         event.listen(pool, "checkout", lambda connection, record, fairy: _renew_if_broken(dialect, connection, record))
-    options = engine.get_execution_options()
+    options = {**engine.get_execution_options(), OURS: True}
     if not quiet:
         return Engine(pool, dialect, engine.url, echo=engine.echo, execution_options=options)
     sibling = Engine(pool, dialect, engine.url, logging_name="flask_queue", execution_options=options)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     cast,
+    false,
     func,
     select,
     text,
@@ -30,6 +31,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from .clock import now
+from .engines import OURS
 
 #: A row of any columns.
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -114,7 +116,7 @@ class Move:
 def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> None:
     """Hold `keys` until the transaction ends: who else wants one of them waits. In one order, so that nobody deadlocks.
 
-    SQLite's write transaction is the lock already. PostgreSQL has advisory locks. MySQL needs rows.
+    SQLite's write transaction is the lock already, where it is ours. PostgreSQL has advisory locks. MySQL needs rows.
 
     :param table: where the rows are, with the columns `key` and `used_at`.
     """
@@ -123,6 +125,22 @@ def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> No
         connection.execute(_ADVISORY_LOCKS, {"keys": sorted(keys)})
     elif dialect != "sqlite":
         connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
+    elif not _is_ours(connection):  # the application's transaction takes the lock when it first writes, if only nothing
+        connection.execute(update(table).where(false()).values(used_at=now()))
+
+
+def as_committed(connection: Connection, statement: Select[Any]) -> Select[Any]:
+    """`statement` so that it sees what is committed when it runs.
+
+    The application's transactions on MySQL look at the instant at which they began; only what locks its rows sees them anew.
+    """
+    if connection.dialect.name in ("mysql", "mariadb") and not _is_ours(connection):
+        return statement.with_for_update(read=True)
+    return statement
+
+
+def _is_ours(connection: Connection) -> bool:
+    return OURS in connection.get_execution_options()
 
 
 _KEYS = func.unnest(cast(bindparam("keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..database import is_one_of, lock_keys, now
+from ..database import as_committed, is_one_of, lock_keys, now
 from ..models.concurrency_key import concurrency_keys
 from ..models.job import State, jobs
 from ..models.job import is_in_line as in_line
@@ -69,7 +69,7 @@ class Slots:
         self._held: dict[str, int] = {}
         if keys:
             lock_keys(connection, concurrency_keys, keys)
-            rows = connection.execute(_HOLDERS, {"keys": list(keys), "except_id": except_id})
+            rows = connection.execute(as_committed(connection, _HOLDERS), {"keys": list(keys), "except_id": except_id})
             self._held.update((key, count) for key, count in rows)
 
     def free(self, key: str, to: int) -> int:

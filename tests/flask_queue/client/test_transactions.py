@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from flask import Flask
@@ -140,7 +141,7 @@ def test_without_a_commit_nothing_is_published(
     """Neither then nor by a later commit of the same session."""
     pages.write()
     handle = job.using(after_commit=True).enqueue(1)
-    getattr(db.session, end)()
+    getattr(db.session() if end == "invalidate" else db.session, end)()
     pages.write()
     db.session.commit()
     assert not tables.jobs()
@@ -171,11 +172,11 @@ def test_savepoints_publish_with_the_transaction_around_them(
     two: Flask, db: SQLAlchemy, pages: Pages, job: JobDefinition[[int], None], queue: FlaskQueue, tables: Tables
 ) -> None:
     later = job.using(after_commit=True)
-    later.enqueue(0)
     pages.write()
+    later.enqueue(0)
     with db.session.begin_nested():
         later.enqueue(1)
-        with pytest.raises(LookupError), db.session.begin_nested():
+        with suppress(LookupError), db.session.begin_nested():
             later.enqueue(2)
             raise LookupError
         with db.session.begin_nested():
@@ -278,6 +279,27 @@ def test_an_error_after_the_commit_is_told_and_keeps_no_other_job_away(
     assert pages.count() == 2, "the session is as good as new"
 
 
+@pytest.mark.behaviour("A5", "G1")
+def test_many_jobs_each_go_the_way_they_ask_for(
+    one: Flask, db: SQLAlchemy, pages: Pages, queue: FlaskQueue, tables: Tables
+) -> None:
+    job = plain(queue)
+    pages.write()
+    handles = [
+        job.using(transactional=True).build(1),
+        job.using(after_commit=True).build(2),
+        job.using(transactional=True).build(3),
+    ]
+    assert queue.enqueue_all(handles) == 3
+    assert [handle.enqueued for handle in handles] == [True, False, True]
+    db.session.rollback()
+    assert not tables.jobs()
+    pages.write()
+    assert queue.enqueue_all([job.using(transactional=True).build(4), job.using(after_commit=True).build(5)]) == 2
+    db.session.commit()
+    assert [queue.describe_arguments(row.arguments) for row in tables.jobs()] == ["4", "5"]
+
+
 # --- inside it ------------------------------------------------------------------------------------------
 
 
@@ -305,7 +327,7 @@ def test_a_savepoint_takes_its_job_along(
 ) -> None:
     inside = job.using(transactional=True)
     inside.enqueue(1)
-    with pytest.raises(LookupError), db.session.begin_nested():
+    with suppress(LookupError), db.session.begin_nested():
         inside.enqueue(2)
         raise LookupError
     with db.session.begin_nested():
