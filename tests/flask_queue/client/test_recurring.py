@@ -1,0 +1,153 @@
+"""Recurring tasks as people deal with them: made, looked at, paused, run now and removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queue import FlaskQueue
+from flask_queue.errors import (
+    ArgumentError,
+    ConfigurationError,
+    InvalidScheduleError,
+    InvalidTransition,
+    QueueError,
+    RecurringTaskExists,
+    RecurringTaskNotFound,
+    UnknownJobError,
+)
+from tests.flask_queue.operations.declared import forget, limited, plain
+from tests.harness.tables import Tables
+
+
+@pytest.mark.behaviour("H9", "H11")
+def test_a_task_keeps_all_that_it_was_made_with(app: Flask, queue: FlaskQueue) -> None:
+    job = plain(queue)
+    made = queue.schedule_recurring_task(
+        "task",
+        job=job,
+        schedule="every day at 9am",
+        args=[1],
+        queue="mail",
+        priority=4,
+        description="Does nothing.",
+        time_zone="Asia/Tokyo",
+        catch_up=timedelta(minutes=5),
+    )
+    found = queue.recurring_tasks["task"]
+    for task in (made, found):
+        assert (task.key, task.job_name, task.schedule, task.time_zone) == ("task", "job", "every day at 9am", "Asia/Tokyo")
+        assert (task.queue, task.priority, task.description) == ("mail", 4, "Does nothing.")
+        assert (task.catch_up, task.static, task.paused, task.last_run_at) == (timedelta(minutes=5), False, False, None)
+    assert found.next_run_at is not None
+    assert found.next_run_at.astimezone(UTC).hour == 0
+    assert found.next_run_at > datetime.now(UTC)
+
+
+@pytest.mark.behaviour("H9")
+def test_a_key_can_be_had_once(app: Flask, queue: FlaskQueue) -> None:
+    plain(queue)
+    queue.schedule_recurring_task("task", job="job", schedule="every hour")
+    queue.schedule_recurring_task("TASK", job="job", schedule="every hour")
+    with pytest.raises(RecurringTaskExists, match="'task'"):
+        queue.schedule_recurring_task("task", job="job", schedule="every day")
+    assert queue.recurring_tasks["task"].schedule == "every hour"
+
+
+@pytest.mark.behaviour("H9", "H20")
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"schedule": "tomorrow"}, InvalidScheduleError),
+        ({"schedule": "every hour " + " " * 300}, QueueError),
+        ({"time_zone": "Mars/Olympus"}, QueueError),
+        ({"job": "unknown"}, UnknownJobError),
+        ({"priority": 2**40}, ConfigurationError),
+        ({"queue": "a*"}, ConfigurationError),
+        ({"args": [object()]}, ArgumentError),
+        ({"key": ""}, ConfigurationError),
+        ({"key": "x" * 256}, ConfigurationError),
+        ({"key": "a\nb"}, ConfigurationError),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused(app: Flask, queue: FlaskQueue, options: dict[str, Any], error: type[QueueError]) -> None:
+    plain(queue)
+    given: dict[str, Any] = {"key": "task", "job": "job", "schedule": "every hour", **options}
+    with pytest.raises(error):
+        queue.schedule_recurring_task(given.pop("key"), **given)
+    assert queue.recurring_tasks.all() == []
+
+
+@pytest.mark.behaviour("H9")
+def test_what_is_not_there_cannot_be_removed(app: Flask, queue: FlaskQueue) -> None:
+    plain(queue)
+    queue.schedule_recurring_task("task", job="job", schedule="every hour")
+    queue.unschedule_recurring_task("task")
+    for act in (lambda: queue.unschedule_recurring_task("task"), lambda: queue.recurring_tasks["task"]):
+        with pytest.raises(RecurringTaskNotFound, match="'task'"):
+            act()
+    assert queue.recurring_tasks.get("task") is None
+
+
+@pytest.mark.behaviour("H30")
+def test_a_task_runs_now_beside_its_planned_runs(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    plain(queue, priority=9)
+    queue.schedule_recurring_task("task", job="job", schedule="every year", args=[5])
+    task = queue.recurring_tasks["task"]
+    handle = task.run_now()
+    row = tables.job(handle.id)
+    assert (row.state, row.priority, queue.describe_arguments(row.arguments)) == ("ready", 9, "5")
+    last = queue.recurring_tasks["task"].last_job()
+    assert last is not None
+    assert last.id == handle.id
+    assert queue.recurring_tasks["task"].last_run_at is not None
+    queue.unschedule_recurring_task("task")
+    with pytest.raises(RecurringTaskNotFound):
+        task.run_now()
+
+
+@pytest.mark.behaviour("H30")
+def test_a_task_that_cannot_run_now_says_why(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    limited(queue, on_conflict="discard").enqueue("a")
+    plain(queue)
+    queue.schedule_recurring_task("busy", job="limited", schedule="every year", args=["a"])
+    queue.schedule_recurring_task("orphan", job="job", schedule="every year")
+    forget(queue, "job")
+    with pytest.raises(InvalidTransition, match="another one holds its slot"):
+        queue.recurring_tasks["busy"].run_now()
+    with pytest.raises(UnknownJobError, match="'orphan'"):
+        queue.recurring_tasks["orphan"].run_now()
+    assert len(tables.jobs()) == 1
+    assert not tables.runs("busy")
+
+
+@pytest.mark.behaviour("H31")
+def test_a_paused_task_says_so(app: Flask, queue: FlaskQueue) -> None:
+    plain(queue)
+    task = queue.schedule_recurring_task("task", job="job", schedule="every hour")
+    task.pause()
+    assert queue.recurring_tasks["task"].paused
+    assert queue.recurring_tasks["task"].next_run_at is None
+    queue.recurring_tasks["task"].resume()
+    assert queue.recurring_tasks["task"].next_run_at is not None
+    queue.unschedule_recurring_task("task")
+    with pytest.raises(RecurringTaskNotFound):
+        task.pause()
+
+
+def test_all_tasks_are_read_in_a_fixed_number_of_statements(app: Flask, queue: FlaskQueue) -> None:
+    from tests.flask_queue.operations.test_claim import statements_of
+
+    plain(queue)
+    for n in range(8):
+        queue.schedule_recurring_task(f"task{n}", job="job", schedule="every hour").run_now()
+    with statements_of(queue.database) as statements:
+        tasks = queue.recurring_tasks.all()
+    assert [task.key for task in tasks] == [f"task{n}" for n in range(8)]
+    assert all(task.last_run_at for task in tasks)
+    assert len(statements) == 3
