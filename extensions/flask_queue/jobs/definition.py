@@ -172,6 +172,7 @@ class JobDefinition(_Enqueueable[P, R]):
     ) -> None:
         if not callable(function):
             raise ConfigurationError(f"@queue.job decorates functions, not {function!r}.")
+        functools.update_wrapper(self, function)  # first, as it takes over whatever attributes the function has
         self.function = function
         self.publisher = publisher
         self.name = job_name(name or _default_name(function))
@@ -179,8 +180,6 @@ class JobDefinition(_Enqueueable[P, R]):
         self.is_async = inspect.iscoroutinefunction(function)
         self._definition = self
         self.options = options
-        self.__wrapped__ = function
-        functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)

@@ -61,7 +61,9 @@ class Performer:
                 args, kwargs = self._arguments(claim)
                 token = running_job.set(self._running(claim))
                 try:
-                    definition.function(*args, **kwargs)
+                    outcome = definition.function(*args, **kwargs)
+                    if asyncio.iscoroutine(outcome):  # of a wrapped coroutine function: it has not begun yet
+                        asyncio.run(outcome)
                     done = True
                 finally:
                     running_job.reset(token)
