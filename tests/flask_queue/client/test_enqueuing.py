@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from flask_queue import Concurrency, FlaskQueue
 from flask_queue.client import JobHandle
 from flask_queue.errors import ArgumentError, ConcurrencyKeyError, EnqueueError, NoApplication, NotInitialized, QueueError
 from tests.flask_queue.operations.declared import limited, plain
+from tests.flask_queue.relay import Relay
 from tests.harness.databases import connect, create_tables
 from tests.harness.tables import Tables
 
@@ -171,65 +169,6 @@ def test_events_tell_of_what_was_enqueued(app: Flask, queue: FlaskQueue) -> None
 
 
 # --- outages --------------------------------------------------------------------------------------------
-
-
-class Relay:
-    """A way to a database server that can be closed: connections through it break, and new ones are refused."""
-
-    def __init__(self, url: str) -> None:
-        self._to = make_url(url)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self._server: socketserver.ThreadingTCPServer | None = None
-        self._open: list[socket.socket] = []
-
-    @property
-    def url(self) -> str:
-        return self._to.set(host="127.0.0.1", port=self.port).render_as_string(hide_password=False)
-
-    def open(self) -> None:
-        relay = self
-
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with socket.create_connection((relay._to.host, relay._to.port)) as there:
-                    relay._open += [self.request, there]
-                    back = threading.Thread(target=pump, args=(there, self.request), daemon=True)
-                    back.start()
-                    pump(self.request, there)
-                    back.join()
-
-        socketserver.ThreadingTCPServer.allow_reuse_address = True
-        socketserver.ThreadingTCPServer.daemon_threads = True
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def close(self) -> None:
-        if self._server is None:
-            return
-        self._server.shutdown()
-        self._server.server_close()
-        self._server = None
-        for end in self._open:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.fixture
-def relay(database_url: str) -> Iterator[Relay]:
-    made = Relay(database_url)
-    made.open()
-    yield made
-    made.close()
 
 
 @pytest.mark.behaviour("A12")
