@@ -26,7 +26,8 @@ _OLD_RUNS = (
     .with_for_update(skip_locked=True)
 )
 _DELETE_ATTEMPTS = delete(attempts).where(is_one_of(attempts.c.job_id, "ids"))
-_DELETE = delete(jobs).where(is_one_of(jobs.c.id, "ids"), is_finished)
+# They are locked by now, so that asking for their state again would only tempt MySQL to another index, and to wait on its way.
+_DELETE = delete(jobs).where(is_one_of(jobs.c.id, "ids"))
 _DELETE_RUNS = delete(recurring_runs).where(is_one_of(recurring_runs.c.id, "ids"))
 _DELETE_KEYS = delete(concurrency_keys).where(
     concurrency_keys.c.used_at < _AGO, concurrency_keys.c.key.not_in(select(jobs.c.concurrency_key).where(is_in_line))

@@ -170,9 +170,20 @@ def spans(low: int, high: int) -> st.SearchStrategy[str]:
     return st.lists(st.one_of(number.map(str), span, stepped), min_size=1, max_size=3).map(",".join)
 
 
+def names_every_weekday(text: str) -> bool:
+    """croniter takes such a column for a star, which leaves the other column of days to decide; we take it as it is written."""
+    days = set()
+    for item in text.split(","):
+        span, _, step = item.partition("/")
+        first, _, last = ("0", "", "6") if span == "*" else span.partition("-")
+        days.update(range(int(first), int(last or first) + 1, int(step or 1)))
+    return len(days) == 7
+
+
 STAR = st.just("*")
+WEEKDAYS = spans(0, 6).filter(lambda text: not names_every_weekday(text))
 DATES = st.one_of(
-    st.tuples(spans(1, 28), STAR | spans(1, 12), STAR | spans(0, 6)),
+    st.tuples(spans(1, 28), STAR | spans(1, 12), STAR | WEEKDAYS),
     st.tuples(STAR | st.just("L"), STAR | spans(1, 12), STAR),
     st.tuples(STAR, STAR | spans(1, 12), st.sampled_from(["mon#1", "fri#2", "sun#3", "1#2,5#4"])),
 )
