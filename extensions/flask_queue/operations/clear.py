@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from ..database import is_one_of, now_plus
 from ..models.attempt import attempts
 from ..models.concurrency_key import concurrency_keys
-from ..models.job import is_finished, is_in_line, jobs
+from ..models.job import is_finished, jobs
 from ..models.recurring_run import recurring_runs
 
 _AGO = now_plus(-bindparam("seconds"))
@@ -29,9 +29,8 @@ _DELETE_ATTEMPTS = delete(attempts).where(is_one_of(attempts.c.job_id, "ids"))
 # They are locked by now, so that asking for their state again would only tempt MySQL to another index, and to wait on its way.
 _DELETE = delete(jobs).where(is_one_of(jobs.c.id, "ids"))
 _DELETE_RUNS = delete(recurring_runs).where(is_one_of(recurring_runs.c.id, "ids"))
-_DELETE_KEYS = delete(concurrency_keys).where(
-    concurrency_keys.c.used_at < _AGO, concurrency_keys.c.key.not_in(select(jobs.c.concurrency_key).where(is_in_line))
-)
+# Whether a job of the key still waits does not matter: who needs the row next makes it anew.
+_DELETE_KEYS = delete(concurrency_keys).where(concurrency_keys.c.used_at < _AGO)
 
 
 def clear_finished(connection: Connection, *, older_than: float, name: str | None, batch_size: int) -> int:

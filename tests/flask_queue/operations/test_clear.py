@@ -131,15 +131,23 @@ def test_what_another_one_holds_is_not_waited_for(app: Flask, queue: FlaskQueue)
 
 @pytest.mark.behaviour("O1")
 @pytest.mark.databases("mariadb")
-def test_locks_of_keys_that_nobody_uses_are_cleared(app: Flask, queue: FlaskQueue, database_url: str) -> None:
+def test_locks_of_keys_that_nobody_has_used_lately_are_cleared(app: Flask, queue: FlaskQueue, database_url: str) -> None:
     job = limited(queue)
     job.enqueue("used")
-    job.using(wait=DAY).enqueue("later")
-    worker = WorkerByHand(queue)
-    job.using(priority=-1).enqueue("done")
-    worker.finish(worker.claim_one())
+    job.enqueue("done")
+    old = concurrency_keys.c.key == "limited/done"
     with queue.database.begin() as connection:
-        connection.execute(concurrency_keys.update().values(used_at=ago(100)))
+        connection.execute(concurrency_keys.update().where(old).values(used_at=ago(100)))
         assert clear_keys(connection, older_than=50) == 1
     with connect(database_url) as connection:
         assert connection.execute(select(concurrency_keys.c.key)).scalars().all() == ["limited/used"]
+
+
+@pytest.mark.databases("mariadb")
+def test_a_key_without_its_lock_is_as_good_as_before(app: Flask, queue: FlaskQueue) -> None:
+    job = limited(queue)
+    first = job.enqueue("key")
+    with queue.database.begin() as connection:
+        connection.execute(concurrency_keys.delete())
+    assert job.enqueue("key").status == "blocked"
+    assert first.status == "ready"
