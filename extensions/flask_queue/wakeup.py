@@ -115,10 +115,13 @@ class Listener:
             return
         with contextlib.suppress(Exception):  # an outage; the next poll will report it
             raw = self._database.autocommit.raw_connection()
+            connection: Any = raw.driver_connection  # asked for before it is detached: afterwards the pool does not know it
             raw.detach()
-            self._notifications = raw.driver_connection
-            assert self._notifications is not None
-            self._notifications.execute(f"LISTEN {CHANNEL}")
+            with contextlib.ExitStack() as cleanup:
+                cleanup.callback(connection.close)
+                connection.execute(f"LISTEN {CHANNEL}")
+                cleanup.pop_all()
+            self._notifications = connection
 
     def descriptors(self) -> list[int]:
         """What to hand to `select` now."""
@@ -160,3 +163,4 @@ class Listener:
         if self._notifications is not None:
             with contextlib.suppress(Exception):
                 self._notifications.close()
+            self._notifications = None

@@ -24,10 +24,10 @@ class Interruptible:
         with contextlib.suppress(BlockingIOError, OSError):  # full of wake-up calls, or closed
             os.write(self._writer, b".")
 
-    def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> list[int]:
+    def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> bool:
         """Sleep up to `seconds`, until `wake`, or until one of `descriptors` can be read.
 
-        :return: those of `descriptors` that can.
+        :return: whether the nap was cut short.
         """
         self._watch(descriptors)
         ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)]
@@ -35,7 +35,7 @@ class Interruptible:
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._reader, 1024):
                     pass
-        return [descriptor for descriptor in ready if descriptor != self._reader]
+        return bool(ready)
 
     def _watch(self, descriptors: Sequence[int]) -> None:
         if list(descriptors) == self._watched:

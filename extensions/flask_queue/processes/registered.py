@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,10 +103,17 @@ class Process:
     def drain(self) -> None:
         """Finish what has begun."""
 
-    def nap(self, seconds: float) -> None:
-        """Sleep, but wake up when told to stop, and look up now and then whether the supervisor has died."""
-        self._alarm.nap(min(seconds, LONGEST_NAP))
-        self.check_supervisor()
+    def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
+        """Sleep, but wake up when told to stop or when one of `descriptors` can be read.
+
+        Now and then, look up whether the supervisor has died.
+        """
+        until = time.monotonic() + seconds
+        left, woken = seconds, False
+        while left > 0 and not woken and not self.stopping:
+            woken = self._alarm.nap(min(left, LONGEST_NAP), descriptors)
+            self.check_supervisor()
+            left = until - time.monotonic()
 
     def check_supervisor(self) -> None:
         """Stop when the process that started this one is gone."""

@@ -97,19 +97,21 @@ class Worker(Process):
             return self._pause
         return self.polling_interval if self._exchange.has_room else LONGEST_NAP
 
-    def nap(self, seconds: float) -> None:
+    def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
         deadline = self._pool.next_deadline()
         if deadline is not None:
             seconds = min(seconds, max(0.0, deadline - time.monotonic()))
         # A full worker is woken by its own threads; news of other jobs would only keep it from sleeping.
-        descriptors = self._listener.descriptors() if self._exchange.has_room and not self._exchange.failing else []
-        self._alarm.nap(min(seconds, LONGEST_NAP), descriptors)
-        self.check_supervisor()
+        if self._exchange.has_room and not self._exchange.failing:
+            descriptors = self._listener.descriptors()
+        super().nap(seconds, descriptors)
 
     def _settle(self, *, look: bool) -> None:
         try:
             self._exchange.settle(look=look)
             self._pause = _FIRST_PAUSE
+            if look:
+                self._listener.repair()
         except Exception as error:  # endings are kept, and tried again after a pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             self.runtime.handle_thread_error(error)
