@@ -105,9 +105,13 @@ class Listener:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
             raise PermissionError(f"{folder} belongs to somebody else")
-        mailbox = _datagram_socket()
         address = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-        mailbox.bind(str(address))
+        mailbox = _datagram_socket()
+        try:
+            mailbox.bind(str(address))
+        except OSError:  # a path that is too long for a socket, for one
+            mailbox.close()
+            raise
         self._socket, self._address = mailbox, address
 
     def _open_notifications(self) -> None:

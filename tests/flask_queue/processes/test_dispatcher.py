@@ -1,0 +1,129 @@
+"""A dispatcher's rhythm, and its look after jobs that were forgotten."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queue import FlaskQueue
+from flask_queue.config import DispatcherOptions
+from flask_queue.processes.dispatcher import Dispatcher
+from tests.flask_queue.operations.by_hand import WorkerByHand, ago, change
+from tests.flask_queue.operations.declared import limited, plain
+from tests.harness.tables import Tables
+
+from .running import running, wait_for, worker
+
+
+def dispatcher(queue: FlaskQueue, **options: Any) -> Dispatcher:
+    return Dispatcher(queue.runtime().private(), DispatcherOptions(**options))
+
+
+@pytest.mark.behaviour("B4")
+def test_it_does_not_sleep_while_there_is_more_to_move(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job = plain(queue)
+    handles = [job.using(wait=60).enqueue() for _ in range(3)]
+    for handle in handles:
+        change(queue, handle.id, scheduled_at=ago(1))
+    polls: list[float] = []
+
+    class Watched(Dispatcher):
+        def poll(self) -> float:
+            polls.append(time.monotonic())
+            return super().poll()
+
+    one = Watched(queue.runtime().private(), DispatcherOptions(batch_size=1, polling_interval=10))
+    with running(one):
+        wait_for(queue, ready=3, timeout=5)
+        late = job.using(wait=60).enqueue()
+        change(queue, late.id, scheduled_at=ago(1))
+        time.sleep(1.5)
+        assert late.status == "scheduled", "it sleeps as long as it was told to"
+        assert len(polls) == 1
+        assert tables.processes()[0].metadata == {
+            "polling_interval": 10,
+            "batch_size": 1,
+            "concurrency_maintenance_interval": 300,
+        }
+
+
+@pytest.mark.behaviour("B8")
+def test_a_job_that_is_due_soon_is_neither_early_nor_late(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job = plain(queue)
+    with running(dispatcher(queue, polling_interval=0.05)), worker(queue):
+        handle = job.using(wait=0.4).enqueue()
+        wait_for(queue, finished=1, timeout=5)
+    row = tables.job(handle.id)
+    assert 0 <= (row.claimed_at - row.scheduled_at).total_seconds() < 1
+
+
+@pytest.mark.behaviour("L4")
+def test_it_says_how_many_it_moved(app: Flask, queue: FlaskQueue) -> None:
+    facts: list[Any] = []
+    queue.events.subscribe(
+        lambda name, payload: facts.append((payload["batch_size"], payload["size"])) if name == "dispatch_scheduled" else None
+    )
+    job = plain(queue)
+    handles = [job.using(wait=60).enqueue() for _ in range(8)]
+    for handle in handles:
+        change(queue, handle.id, scheduled_at=ago(1))
+    one = dispatcher(queue, batch_size=10, concurrency_maintenance=False)
+    one.poll()
+    one.poll()
+    assert facts == [(10, 8)]
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("F14", "F15")
+def test_it_looks_after_forgotten_jobs_at_its_start_and_then_now_and_then(
+    app: Flask, queue: FlaskQueue, tables: Tables
+) -> None:
+    """Each look lets one job of each key in, in batches of keys; the end of that one lets the next in."""
+    job = limited(queue)
+    for key in range(5):
+        first = job.enqueue(key)
+        for _ in range(2):
+            job.enqueue(key)
+        change(queue, first.id, state="finished", expires_at=None)
+    assert tables.states() == {"finished": 5, "blocked": 10}
+    one = dispatcher(queue, batch_size=2, concurrency_maintenance_interval=600)
+    one.poll()
+    assert tables.states() == {"finished": 5, "ready": 5, "blocked": 5}
+    one.poll()
+    assert tables.states() == {"finished": 5, "ready": 5, "blocked": 5}
+    hand = WorkerByHand(queue)
+    for claim in hand.claim(5):
+        change(queue, claim.job_id, state="finished", expires_at=None)
+    one.poll()
+    assert tables.states() == {"finished": 10, "blocked": 5}, "not before its time"
+    one.concurrency_maintenance_interval = 0
+    one.poll()
+    assert tables.states() == {"finished": 10, "ready": 5}
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("F15")
+def test_that_look_can_be_switched_off(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job = limited(queue)
+    first, _ = job.enqueue("a"), job.enqueue("a")
+    change(queue, first.id, state="finished", expires_at=None)
+    one = dispatcher(queue, concurrency_maintenance=False)
+    one.poll()
+    assert tables.states() == {"finished": 1, "blocked": 1}
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("L4")
+def test_it_says_whom_it_let_in(app: Flask, queue: FlaskQueue) -> None:
+    facts: list[Any] = []
+    queue.events.subscribe(lambda name, payload: facts.append(payload) if name == "release_many_blocked" else None)
+    job = limited(queue)
+    first, _ = job.enqueue("a"), job.enqueue("a")
+    change(queue, first.id, expires_at=ago(1))
+    one = dispatcher(queue, batch_size=5)
+    one.poll()
+    assert facts == [{"limit": 5, "size": 1, "key": "limited/a"}]
+    one.runtime.database.dispose()
