@@ -30,8 +30,9 @@ class Pidfile:
     def __exit__(self, *exception: object) -> None:
         if self._descriptor is None or self.path is None:
             return
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+        if _is_same(self._descriptor, self.path):  # somebody may have removed ours, and a successor made its own
+            with contextlib.suppress(OSError):
+                self.path.unlink()
         self.forget()
 
     def forget(self) -> None:
@@ -64,7 +65,7 @@ class Pidfile:
 def _is_same(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

@@ -1,0 +1,98 @@
+"""One supervisor for a pidfile, whatever is written in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flask_queue.errors import AlreadyRunning
+from flask_queue.supervisors.pidfile import Pidfile
+
+pytestmark = pytest.mark.behaviour("J11")
+
+
+def test_it_names_its_owner_and_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "queue.pid"
+    with Pidfile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+def test_without_a_path_there_is_no_file() -> None:
+    with Pidfile(None), Pidfile(None):
+        pass
+
+
+def test_a_live_owner_keeps_others_out(tmp_path: Path) -> None:
+    path = tmp_path / "queue.pid"
+    with Pidfile(path):
+        with pytest.raises(AlreadyRunning, match=f"already running. Check {path}"):
+            Pidfile(path).__enter__()
+        assert path.read_text() == f"{os.getpid()}\n", "its owner's number is still there"
+    with Pidfile(path):
+        pass
+
+
+@pytest.mark.parametrize("content", ["", "garbage", "999999999", str(os.getppid()), "1\n", "\x00\xff"])
+def test_a_file_without_a_live_owner_is_taken_over(tmp_path: Path, content: str) -> None:
+    """Even if another program has got the number that stands in it."""
+    path = tmp_path / "queue.pid"
+    path.write_text(content)
+    with Pidfile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_an_owner_that_was_killed_keeps_nobody_out(tmp_path: Path) -> None:
+    path = tmp_path / "queue.pid"
+    program = (
+        "import sys, time; from pathlib import Path; from flask_queue.supervisors.pidfile import Pidfile\n"
+        "with Pidfile(Path(sys.argv[1])): print('there', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "there\n"
+        assert path.read_text() == f"{owner.pid}\n"
+        with pytest.raises(AlreadyRunning):
+            Pidfile(path).__enter__()
+        owner.kill()
+    assert path.exists()
+    with Pidfile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_file_that_must_not_be_written_is_taken_for_somebody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's supervisor lives there. (Root may write everywhere, so that the refusal is made up.)"""
+
+    def refuse(*args: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(AlreadyRunning):
+        Pidfile(tmp_path / "queue.pid").__enter__()
+
+
+def test_only_its_creator_removes_it(tmp_path: Path) -> None:
+    path = tmp_path / "queue.pid"
+    first = Pidfile(path)
+    first.__enter__()
+    path.unlink()  # by hand, for whatever reason
+    with Pidfile(path):
+        first.__exit__()
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+def test_a_forked_child_gives_it_up_without_removing_it(tmp_path: Path) -> None:
+    path = tmp_path / "queue.pid"
+    parent = Pidfile(path)
+    parent.__enter__()
+    parent.forget()
+    parent.__exit__()
+    assert path.exists()
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
