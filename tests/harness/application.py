@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Flask
 
-from . import jobs
+from . import hooks, jobs
 from .extensions import db, queue
 
-__all__ = ["create_app", "jobs"]
+__all__ = ["create_app", "hooks", "jobs"]
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

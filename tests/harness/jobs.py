@@ -126,6 +126,20 @@ def swallowing(key: str, seconds: float) -> None:
                 continue
 
 
+@queue.job(name="orphaning")
+def orphaning(key: str) -> None:
+    """Leave a process behind whose parent is gone, as a careless program would."""
+    child = os.fork()
+    if child == 0:
+        if (orphan := os.fork()) == 0:
+            time.sleep(0.3)
+            os._exit(0)
+        ledger().write(str(orphan), "orphan", None)
+        os._exit(0)
+    os.waitpid(child, 0)
+    _run(key)
+
+
 @queue.job(name="awaiting")
 async def awaiting(key: str, seconds: float = 0.0) -> None:
     with ledger().running(key, current_job.id):

@@ -46,6 +46,11 @@ class Process:
         return f"{self.kind}(pid={self.pid}, hostname={self.hostname}, metadata={shown(self.metadata)})"
 
     @property
+    def title(self) -> str:
+        """What `ps` is to call it."""
+        return self.kind.lower()
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What the process says of itself in the registry and in the log."""
         return {}

@@ -59,6 +59,10 @@ class Worker(Process):
         self._nudged = False
 
     @property
+    def title(self) -> str:
+        return f"{super().title}: {','.join(self.queues)}"
+
+    @property
     def metadata(self) -> dict[str, Any]:
         return {
             "polling_interval": self.polling_interval,

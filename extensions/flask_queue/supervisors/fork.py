@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..config import Configuration
 from ..processes.runtime import Runtime
+from ..processes.titles import entitle
 from .maintenance import exit_in_words
 from .pidfile import Pidfile
 from .roles import Role
@@ -92,6 +93,7 @@ class ForkSupervisor(Supervisor):
         self.runtime.forget_connections()
         process = role.build(self.runtime.private())
         process.parent_pid = self.pid
+        entitle(process.title)
         with trapped(process.stop, process.quit):
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             if not process.stopping:

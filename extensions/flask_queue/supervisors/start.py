@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..config import Configuration
 from ..errors import ConfigurationError
 from ..processes.runtime import Runtime
+from ..processes.titles import entitle
 from .fork import ForkSupervisor
 from .pidfile import Pidfile
 from .roles import roles_of
@@ -32,4 +33,5 @@ def start(runtime: Runtime, configuration: Configuration, *, mode: str | None = 
     with Pidfile(runtime.settings.pidfile) as pidfile:
         process = supervisor(runtime, configuration, roles, pidfile)
         process.parent_pid = parent_pid
+        entitle(process.title)
         return process.supervise()

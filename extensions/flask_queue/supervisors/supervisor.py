@@ -41,6 +41,10 @@ class Supervisor(Process):
         self._maintenance: Maintenance | None = None
 
     @property
+    def title(self) -> str:
+        return f"{super().title}: {self.mode}, {len(self.roles)} processes"
+
+    @property
     def metadata(self) -> dict[str, Any]:
         return {"mode": self.mode, "processes": len(self.roles)}
 

@@ -358,3 +358,14 @@ def test_every_second_by_the_real_clock(app: Flask, queue: FlaskQueue, tables: T
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(seconds=1)}
     late = [row.created_at - row.run_at for row in tables.runs("task")]
     assert max(late) < timedelta(seconds=0.8)
+
+
+@pytest.mark.behaviour("H29")
+def test_a_hundred_tasks_of_one_instant_are_enqueued_at_one_look(queue: FlaskQueue, add: Callable[..., None]) -> None:
+    for number in range(100):
+        add(f"task {number:02}", "every minute")
+    with registered(SchedulerAt(queue.runtime(), SchedulerOptions(dynamic_tasks_enabled=True))) as scheduler:
+        scheduler.at(NOON)
+        scheduler.at(NOON + timedelta(minutes=1))
+    assert {task.last_run_at for task in queue.recurring_tasks} == {NOON + timedelta(minutes=1)}
+    assert queue.jobs.ready.count() == 100
