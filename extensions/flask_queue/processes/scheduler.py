@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ..client.recurring import job_of
@@ -15,6 +16,7 @@ from ..models.process import Kind
 from ..operations import recurring, registration
 from ..operations.clear import clear_runs
 from ..operations.enqueue import database_time
+from .crew import Crew
 from .registered import Process
 from .runtime import Runtime
 
@@ -22,6 +24,9 @@ from .runtime import Runtime
 KEEP_RUNS = 90 * 86400.0
 #: No more than so many missed instants of one task are made up for at once.
 MOST_CATCH_UPS = 1000
+#: So many ticks are enqueued side by side, and no tick holds up later ones for longer than this, in seconds.
+CREW_SIZE = 4
+PATIENCE = 0.5
 _CLEARING_INTERVAL = timedelta(hours=1)
 _CLEARING_BATCH = 500
 
@@ -46,6 +51,7 @@ class Scheduler(Process):
         #: Since when it would have noticed a task that it meets now.
         self._watching_since: datetime | None = None
         self._cleared_at: datetime | None = None
+        self._crew = Crew(CREW_SIZE, name=f"{self.name}-tick")
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -68,10 +74,14 @@ class Scheduler(Process):
         moment = self._now()
         if self._is_reading_due(moment):
             self._reread_tasks(moment)
-        for key, row in self._tasks.items():
-            self._tick(key, row, moment)
+        ticks = [(row, instant) for key, row in self._tasks.items() for instant in self._due(key, row, moment)]
+        if ticks:
+            self._crew.run([partial(self._enqueue, row, instant) for row, instant in ticks], patience=PATIENCE)
         self._clear_runs(moment)
         return self._time_to_next(self._now())
+
+    def drain(self) -> None:
+        self._crew.run((), patience=0 if self.quitting else self.runtime.settings.shutdown_timeout)
 
     def _now(self) -> datetime:
         with self.runtime.database.connect() as connection:
@@ -103,7 +113,8 @@ class Scheduler(Process):
 
     # --- ticks ------------------------------------------------------------------------------------
 
-    def _tick(self, key: str, row: AnyRow, moment: datetime) -> None:
+    def _due(self, key: str, row: AnyRow, moment: datetime) -> list[datetime]:
+        """For which instants a task is to be enqueued now; notes when it is due next."""
         identity = (row.id, row.schedule, row.time_zone, row.effective_at, row.paused_at)
         known = self._next.get(key)
         try:
@@ -115,10 +126,8 @@ class Scheduler(Process):
         except QueueError as error:  # a schedule that an older or newer version wrote
             self.runtime.handle_thread_error(error)
             self._next.pop(key, None)
-            return
-        if row.paused_at is None:
-            for instant in _wanted(due, row, moment):
-                self._enqueue(row, instant)
+            return []
+        return _wanted(due, row, moment) if row.paused_at is None else []
 
     def _enqueue(self, row: AnyRow, instant: datetime) -> None:
         client = self.runtime.client

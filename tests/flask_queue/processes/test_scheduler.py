@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from flask_queue import FlaskQueue
+from flask_queue import Concurrency, FlaskQueue
 from flask_queue.config import SchedulerOptions
 from flask_queue.models import recurring_tasks
 from flask_queue.processes.scheduler import Scheduler
@@ -358,6 +359,27 @@ def test_every_second_by_the_real_clock(app: Flask, queue: FlaskQueue, tables: T
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(seconds=1)}
     late = [row.created_at - row.run_at for row in tables.runs("task")]
     assert max(late) < timedelta(seconds=0.8)
+
+
+@pytest.mark.behaviour("H29")
+def test_a_slow_key_function_holds_up_no_other_task(queue: FlaskQueue, add: Callable[..., None], tables: Tables) -> None:
+    go = threading.Event()
+
+    @queue.job(name="slow", concurrency=Concurrency(key=lambda: go.wait(20)))
+    def slow() -> None:
+        pass
+
+    add("a", "every minute", job="slow")
+    for number in range(9):
+        add(f"b{number}", "every minute")
+    with registered(scheduler(queue)) as one:
+        one.at(NOON + timedelta(minutes=1))
+        assert [instants(tables, key) for key in ("a", "b0", "b8")] == [[], minutes(1), minutes(1)]
+        one.at(NOON + timedelta(minutes=2))
+        assert instants(tables, "b8") == minutes(1, 2)
+        go.set()
+        one.drain()
+    assert instants(tables, "a") == minutes(1, 2)
 
 
 @pytest.mark.behaviour("H29")
