@@ -5,7 +5,7 @@
 
 PORT ?= 8000
 # How many tests run at a time, and what else pytest should be told: make test ARGS="-k recurring".
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 VENV := .venv
