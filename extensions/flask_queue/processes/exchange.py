@@ -50,6 +50,8 @@ class Exchange:
         self._held: dict[int, Claim] = {}
         self._held_coroutines = 0
         self._closed = False
+        #: Somebody has heard of new jobs and wants a claim even when nothing has ended.
+        self._look_wanted = False
         #: The last transaction failed: endings wait for a retry.
         self.failing = False
 
@@ -95,25 +97,29 @@ class Exchange:
 
         :param look: claim even when nothing has ended.
         """
+        self._look_wanted |= look
         while self._turn.acquire(blocking=False):
             try:
+                look, self._look_wanted = self._look_wanted, False
                 claims = self._settle_once(look)
             finally:
                 self._turn.release()
             if claims:
                 self._hand_out(claims)
-            # Somebody may have left an ending after we looked, and have found our turn not over yet.
-            if not self._endings or self.failing:
+            # Somebody may have left an ending, or news of jobs, after we looked, and have found our turn not over yet.
+            if self.failing or not (self._endings or self._look_wanted):
                 return
-            look = False
 
     def _settle_once(self, look: bool) -> Sequence[Claim]:
         endings = self._endings[:]
         room = Room(0, 0) if self._closed else self._room(endings)
         if not endings and not (look and room):
             return ()
-        self.failing = True
-        claims = self._transact(endings, room)
+        try:
+            claims = self._transact(endings, room)
+        except BaseException:
+            self.failing = True
+            raise
         self.failing = False
         del self._endings[: len(endings)]
         self._forget(endings)

@@ -57,6 +57,8 @@ class Worker(Process):
         self._listener = Listener(runtime.database)
         self._pause = _FIRST_PAUSE
         self._nudged = False
+        #: The main thread sleeps without listening for news of jobs, as there was no room for any.
+        self._is_deaf = False
 
     @property
     def title(self) -> str:
@@ -82,11 +84,11 @@ class Worker(Process):
     # --- the loop ---------------------------------------------------------------------------------
 
     def register(self) -> None:
+        self._listener.open()  # whoever sees us in the registry can reach us
         super().register()
         self._accounts.process_id = self.id
 
     def work(self) -> None:
-        self._listener.open()
         self._pool.start()
         super().work()
 
@@ -106,9 +108,8 @@ class Worker(Process):
         if deadline is not None:
             seconds = min(seconds, max(0.0, deadline - time.monotonic()))
         # A full worker is woken by its own threads; news of other jobs would only keep it from sleeping.
-        if self._exchange.has_room and not self._exchange.failing:
-            descriptors = self._listener.descriptors()
-        super().nap(seconds, descriptors)
+        self._is_deaf = not self._exchange.has_room or self._exchange.failing
+        super().nap(seconds, descriptors if self._is_deaf else self._listener.descriptors())
 
     def _settle(self, *, look: bool) -> None:
         try:
@@ -127,7 +128,7 @@ class Worker(Process):
             return
         if not self._exchange.failing:
             self._settle(look=False)
-        if self.stopping or self._exchange.failing:
+        if self.stopping or self._exchange.failing or (self._is_deaf and self._exchange.has_room):
             self._alarm.wake()
 
     def _nudge(self) -> None:

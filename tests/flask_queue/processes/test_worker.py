@@ -115,7 +115,7 @@ def test_it_may_hold_some_more_where_it_is_told_to(
     queue.enqueue_all([gated.build(n) for n in range(10)])
     with worker(queue, threads=2, prefetch=3) as one:
         eventually(lambda: tables.states()["claimed"] == 5)
-        assert gate.inside == 2
+        eventually(lambda: gate.inside == 2)
         assert len(one.held) == 5
         gate.opened.set()
         wait_for(queue, finished=10)
@@ -168,6 +168,23 @@ def test_it_hears_of_new_jobs_before_its_next_look(app: Flask, queue: FlaskQueue
         job.using(wait=60).enqueue().run_now()
         wait_for(queue, finished=4)
         assert time.monotonic() - started < 10
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_it_hears_of_new_jobs_while_it_writes_endings_down(app: Flask, queue: FlaskQueue, threads: int) -> None:
+    """Full or not: each job is enqueued just as the one before it ends."""
+    begun = threading.Semaphore(0)
+
+    @queue.job
+    def job() -> None:
+        begun.release()
+
+    with worker(queue, threads=threads, polling_interval=60):
+        for number in range(40):
+            job.enqueue()
+            assert begun.acquire(timeout=20), f"job {number} was not heard of"
+    wait_for(queue, finished=40)
 
 
 @pytest.mark.behaviour("C14")
