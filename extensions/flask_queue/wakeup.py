@@ -118,7 +118,7 @@ class Listener:
         if not self._database.can_listen:
             return
         with contextlib.suppress(Exception):  # an outage; the next poll will report it
-            raw = self._database.autocommit.raw_connection()
+            raw = self._database.engine.raw_connection()
             connection: Any = raw.driver_connection  # asked for before it is detached: afterwards the pool does not know it
             raw.detach()
             with contextlib.ExitStack() as cleanup:
@@ -134,24 +134,27 @@ class Listener:
             found.append(self._notifications.fileno())
         return found
 
-    def drain(self) -> None:
-        """Take all messages: they say the same thing."""
+    def drain(self) -> bool:
+        """Take all messages, which say the same thing; whether there were any."""
+        has_news = False
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 while self._socket.recv(64):
-                    pass
-        if self._notifications is not None:
-            self._drain_notifications()
+                    has_news = True
+        return self._drain_notifications() or has_news
 
-    def _drain_notifications(self) -> None:
-        assert self._notifications is not None
+    def _drain_notifications(self) -> bool:
+        if self._notifications is None:
+            return False
+        has_news = False
         try:
             for _ in self._notifications.notifies(timeout=0):
-                pass
+                has_news = True
         except Exception:  # the server went away; polls go on, and a later one finds it back
             with contextlib.suppress(Exception):
                 self._notifications.close()
             self._notifications = None
+        return has_news
 
     def repair(self) -> None:
         """Listen to the server again after its connection was lost."""

@@ -44,7 +44,7 @@ STORAGE = {
     "autovacuum_analyze_scale_factor": 0.05,
 }
 
-IN_LINE = "state IN ('ready', 'claimed', 'blocked') AND concurrency_key IS NOT NULL"
+IN_LINE = "concurrency_key IS NOT NULL AND state IN ('ready', 'claimed', 'blocked')"
 
 
 def upgrade() -> None:

@@ -21,7 +21,7 @@ from tests.flask_queue.operations.declared import plain
 @pytest.mark.behaviour("R1")
 @pytest.mark.databases("sqlite")
 def test_sqlite_is_opened_as_a_server_needs_it(app: Flask, db: SQLAlchemy, queue: FlaskQueue) -> None:
-    for engine in (queue.database.engine, queue.database.autocommit, db.engines["queue"]):
+    for engine in (queue.database.engine, db.engines["queue"]):
         with engine.connect() as connection:
             wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000}
             assert {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in wanted} == wanted

@@ -8,7 +8,10 @@ from .bulk import insert_many
 from .clock import now, now_plus
 from .engines import Database, forget_connections, set_pragmas
 from .faults import DatabaseError, is_missing_table, is_outage, is_transient
-from .statements import CHANNEL, AnyRow, Insertion, Move, as_committed, insert_ignoring, is_one_of, lock_keys, notify
+from .lists import is_one_of
+from .locks import as_committed, lock_keys
+from .prepared import Prepared
+from .statements import CHANNEL, AnyRow, Insertion, Move, Step, insert_ignoring, notify
 
 __all__ = [
     "CHANNEL",
@@ -17,6 +20,8 @@ __all__ = [
     "DatabaseError",
     "Insertion",
     "Move",
+    "Prepared",
+    "Step",
     "as_committed",
     "forget_connections",
     "insert_ignoring",

@@ -7,15 +7,16 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, event, inspect
+from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, SingletonThreadPool, StaticPool
 
 from .faults import is_transient
+from .prepared import Prepared
 
 T = TypeVar("T")
 
@@ -68,14 +69,8 @@ class Database:
         self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
         self.bind_engine = engine
         set_pragmas(engine)
-        if self.in_memory:  # another pool would be another, empty database
-            self.engine = self.autocommit = engine
-            return
-        self.engine = _sibling(engine, _TRANSACTIONAL[self.dialect_name], quiet)
-        self.autocommit = _sibling(engine, _AUTOCOMMIT[self.dialect_name], quiet)
-        begin = _BEGIN.get(self.dialect_name)
-        if begin is not None:
-            event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        # In memory another pool would be another, empty database.
+        self.engine = engine if self.in_memory else _sibling(engine, quiet)
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
@@ -102,26 +97,42 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection on which every statement is a transaction of its own: for reading, and for single writes."""
-        if self.in_memory:
-            with self.engine.begin() as connection:
-                yield connection
-        else:
-            with self.autocommit.connect() as connection:
-                yield connection
-
-    @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """One write transaction: committed at the end of the block, rolled back when it raises."""
-        with self.engine.begin() as connection:
+        with self.engine.begin() if self.in_memory else self.engine.connect() as connection:
             yield connection
 
-    def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in one write transaction; again from the start where the database was busy or broke a deadlock."""
-        return self.retrying(lambda: self._transact_once(work))
+    @contextmanager
+    def begin(self, *, is_one_move: bool = False) -> Iterator[Connection]:
+        """One write transaction: committed at the end of the block, rolled back when it raises.
 
-    def _transact_once(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.begin() as connection:
-            return work(connection)
+        :param is_one_move: in it happens at most one `Move` with what goes ahead of it. On PostgreSQL that is one statement,
+            which is a transaction by itself.
+        """
+        with self.connect() as connection:
+            is_prepared = connection.info.get(_IS_PREPARED, False)
+            if self.in_memory or (is_one_move and is_prepared):
+                yield connection
+                return
+            for statement in _BEGIN[self.dialect_name][: 1 if is_prepared else None]:
+                statement.count(connection, {})
+            try:
+                yield connection
+                _COMMIT.count(connection, {})
+            except BaseException:
+                with suppress(SQLAlchemyError):  # what else happened matters more
+                    _ROLLBACK.count(connection, {})
+                raise
+
+    def transact(self, work: Callable[[Connection], T], *, is_one_move: bool = False) -> T:
+        """Do `work` in one write transaction; again from the start where the database was busy or broke a deadlock.
+
+        :param is_one_move: see `begin`.
+        """
+
+        def attempt() -> T:
+            with self.begin(is_one_move=is_one_move) as connection:
+                return work(connection)
+
+        return self.retrying(attempt)
 
     def retrying(self, attempt: Callable[[], T]) -> T:
         """Call `attempt`, and again with growing pauses while its error is one that passes by itself."""
@@ -142,17 +153,12 @@ class Database:
 
     def dispose(self) -> None:
         """Close every idle connection; the pools open new ones when they are asked."""
-        for engine in self._engines():
-            engine.dispose()
+        if not self.in_memory:
+            self.engine.dispose()
 
     def forget_connections(self) -> None:
         """In a forked child: drop the parent's connections without closing them under the parent."""
-        for engine in self._engines():
-            _inherited.append(engine.pool)  # a collected SQLite connection would be closed
-            engine.dispose(close=False)
-
-    def _engines(self) -> tuple[Engine, ...]:
-        return () if self.in_memory else (self.engine, self.autocommit)
+        forget_connections([self.engine])
 
     def has_tables(self, names: Sequence[str]) -> bool:
         """Whether all tables called `names` exist."""
@@ -165,18 +171,18 @@ _inherited: list[Pool] = []
 
 
 def forget_connections(engines: Sequence[Engine]) -> None:
-    """In a forked child: drop the connections that an application's engines inherited, without closing them."""
+    """In a forked child: drop the connections that engines inherited, without closing them."""
     for engine in engines:
         if not isinstance(engine.pool, StaticPool | SingletonThreadPool):
-            _inherited.append(engine.pool)
+            _inherited.append(engine.pool)  # a collected SQLite connection would be closed
             engine.dispose(close=False)
 
 
-def _sibling(engine: Engine, isolation: Callable[[Dialect, Any], None], quiet: bool) -> Engine:
-    """An engine with the same driver, URL and connect listeners, and a pool of its own with its own isolation."""
+def _sibling(engine: Engine, quiet: bool) -> Engine:
+    """An engine with the same driver, URL and connect listeners, and a pool of its own, on which we begin transactions."""
     pool = engine.pool.recreate()
     dialect = engine.dialect
-    event.listen(pool, "connect", lambda connection, record: isolation(dialect, connection))
+    event.listen(pool, "connect", lambda connection, record: _set_up(dialect, connection, record))
     if dialect.name != "sqlite":
         event.listen(pool, "checkin", _note_use)
         event.listen(pool, "checkout", lambda connection, record, fairy: _renew_if_broken(dialect, connection, record))
@@ -203,32 +209,46 @@ def _renew_if_broken(dialect: Dialect, connection: Any, record: ConnectionPoolEn
         raise InvalidatePoolError from error  # the pool opens a new one, and forgets the others of this age
 
 
-def _manual_begin(dialect: Dialect, connection: Any) -> None:
-    connection.isolation_level = None  # sqlite3 begins nothing by itself
-
-
-def _read_committed(dialect: Dialect, connection: Any) -> None:
+def _set_up(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> None:
+    """Have the driver begin no transactions: we do."""
+    if dialect.name == "sqlite":
+        connection.isolation_level = None
+        return
     # Slots are counted after their key was locked, and must be counted as they are then. (MySQL's REPEATABLE READ looks
     # at an older snapshot, and locks gaps besides.)
-    dialect.set_isolation_level(connection, "READ COMMITTED")
-
-
-def _autocommit(dialect: Dialect, connection: Any) -> None:
+    if dialect.name != "postgresql":
+        dialect.set_isolation_level(connection, "READ COMMITTED")
     dialect.set_isolation_level(connection, "AUTOCOMMIT")
+    if dialect.name == "postgresql" and _is_direct(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET {'; SET '.join(_PLANNER)}")
+        record.info[_IS_PREPARED] = True
 
 
-#: How a connection is set up, for transactions and for single statements.
-_TRANSACTIONAL = {"sqlite": _manual_begin, "postgresql": _autocommit, "mysql": _read_committed}
-_AUTOCOMMIT = {"sqlite": _manual_begin, "postgresql": _autocommit, "mysql": _autocommit}
-#: How a transaction begins where the driver does not see to it.
+def _is_direct(connection: Any) -> bool:
+    """Whether the session is ours alone: a pooler such as PgBouncer tells its clients another pid than the server's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    return bool(getattr(getattr(connection, "info", None), "backend_pid", None) == pid)
+
+
+#: A session of PostgreSQL's has been told how to plan our statements, once and for all.
+_IS_PREPARED = "flask_queue.is_prepared"
+#: How many jobs are ready changes by a million between two runs of ANALYZE, so that the planner takes the line for short, and
+#: sorts it whole. Our statements read in the order of an index. (What has to be sorted is sorted even so, and seems so dear
+#: then that it would be compiled.)
+_PLANNER = ("enable_sort = off", "jit = off")
+
+#: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
 _BEGIN = {
     # The write lock at once: a reader that turns writer fails without waiting.
-    "sqlite": "BEGIN IMMEDIATE",
-    # How many jobs are ready changes by a million between two runs of ANALYZE, so that the planner takes the line for short and
-    # sorts it whole. Our statements read in the order of an index. One message, and gone with the transaction: connection
-    # poolers see no state of the session.
+    "sqlite": (Prepared(text("BEGIN IMMEDIATE")),),
     "postgresql": (
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; "
-        "SET LOCAL enable_seqscan = off"
+        Prepared(text("BEGIN ISOLATION LEVEL READ COMMITTED")),
+        *(Prepared(text(f"SET LOCAL {setting}")) for setting in _PLANNER),
     ),
+    "mysql": (Prepared(text("BEGIN")),),
 }
+_COMMIT = Prepared(text("COMMIT"))
+_ROLLBACK = Prepared(text("ROLLBACK"))

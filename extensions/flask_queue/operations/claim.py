@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select
 
-from ..database import Move, is_one_of, now
+from ..database import Move, Prepared, Step, is_one_of, now
 from ..models.job import is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
@@ -17,8 +18,7 @@ from .selectors import Selector
 WINDOW = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a worker holds: a job, as long as `process_id` owns it."""
 
     job_id: int
@@ -44,6 +44,7 @@ class Kinds:
 
 _COLUMNS = (
     jobs.c.id,
+    jobs.c.process_id,
     jobs.c.name,
     jobs.c.queue_name,
     jobs.c.arguments,
@@ -86,25 +87,35 @@ _MOVES = {
     (False, False): Move(jobs, _window(_EXCEPT), _VALUES, _COLUMNS),
     (True, False): Move(jobs, _window(_EXCEPT, _IN_QUEUE), _VALUES, _COLUMNS),
 }
+_PLACE_IN_LINE = itemgetter(Claim._fields.index("priority"), Claim._fields.index("job_id"))
 # In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
-_ANY_READY: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
-_ANY_READY_IN = _ANY_READY.where(_IN_QUEUE)
+_FIRST: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
+_ANY_READY = Prepared(_FIRST)
+_ANY_READY_IN = Prepared(_FIRST.where(_IN_QUEUE))
 
 
 def claim(
-    connection: Connection, selector: Selector, *, limit: int, process_id: int, kinds: Kinds | None = None
+    connection: Connection,
+    selector: Selector,
+    *,
+    limit: int,
+    process_id: int,
+    kinds: Kinds | None = None,
+    ahead: Step | None = None,
 ) -> list[Claim]:
     """Claim up to `limit` ready jobs for a registered process, in the order in which they are to run.
 
     Queues come in the order of `selector`; within one, and among all with "*", the smaller priority number first, then the
     older job. A process whose registration is gone gets nothing.
+
+    :param ahead: what to do to other jobs before, whether or not there is anything to claim.
     """
-    if limit < 1:
-        return []
-    if selector.takes_all:
-        return _claim_from(connection, None, limit, process_id, kinds)
+    if limit > 0 and selector.takes_all:
+        return _claim_from(connection, None, limit, process_id, kinds, ahead)
+    if ahead is not None:
+        ahead.take(connection)
     claims: list[Claim] = []
-    for name in selector.names(connection):
+    for name in selector.names(connection) if limit > 0 else ():
         claims += _claim_from(connection, name, limit - len(claims), process_id, kinds)
         if len(claims) >= limit:
             break
@@ -112,7 +123,12 @@ def claim(
 
 
 def _claim_from(
-    connection: Connection, queue_name: str | None, limit: int, process_id: int, kinds: Kinds | None
+    connection: Connection,
+    queue_name: str | None,
+    limit: int,
+    process_id: int,
+    kinds: Kinds | None,
+    ahead: Step | None = None,
 ) -> list[Claim]:
     move = _MOVES[queue_name is not None, kinds.only if kinds else None]
     parameters: dict[str, Any] = {"limit": limit, "process_id": process_id}
@@ -120,19 +136,11 @@ def _claim_from(
         parameters["of_queue"] = queue_name
     if kinds is not None:
         parameters["names"] = list(kinds.names)
-    rows = sorted(move(connection, parameters), key=lambda row: (row.priority, row.id))
-    return [_claim(row, process_id) for row in rows]
-
-
-def _claim(row: Any, process_id: int) -> Claim:
-    job_id, *rest = row
-    return Claim(job_id, process_id, *rest)
+    return sorted(map(Claim._make, move(connection, parameters, ahead=ahead)), key=_PLACE_IN_LINE)
 
 
 def anything_ready(connection: Connection, selector: Selector) -> bool:
     """Whether a claim could find something: a look that locks nothing, for a worker that polls."""
     if selector.takes_all:
-        return connection.execute(_ANY_READY).scalar() is not None
-    return any(
-        connection.execute(_ANY_READY_IN, {"of_queue": name}).scalar() is not None for name in selector.names(connection)
-    )
+        return bool(_ANY_READY.rows(connection, {}))
+    return any(_ANY_READY_IN.rows(connection, {"of_queue": name}) for name in selector.names(connection))

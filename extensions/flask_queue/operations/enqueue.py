@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, String, bindparam, case, literal_column, select
 
@@ -15,8 +14,7 @@ from ..models.job import State, jobs
 from .slots import Slots
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(NamedTuple):
     """A job about to be written. `wait` (seconds) and `at` exclude each other; neither means now."""
 
     queue_name: str

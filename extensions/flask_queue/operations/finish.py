@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, delete, literal_column, update
+from sqlalchemy import Connection, Update, bindparam, delete, literal_column, null, update
 
-from ..database import is_one_of, now, now_plus
+from ..database import Prepared, Step, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import is_claimed, jobs
 from .claim import Claim
@@ -20,11 +20,11 @@ from .slots import Slots, rule_of
 _OWNED = (is_claimed, jobs.c.process_id == bindparam("owner_id"))
 _MANY = (is_one_of(jobs.c.id, "ids"), *_OWNED)
 _ONE = (jobs.c.id == bindparam("job_id"), *_OWNED)
-_UNOWNED = {"process_id": None, "expires_at": None}
+_UNOWNED = {"process_id": null(), "expires_at": null()}
 _ATTEMPTED = jobs.c.attempts + 1
 
-_FINISH = update(jobs).where(*_MANY).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED)
-_FORGET = delete(jobs).where(*_MANY)
+_FINISH = Prepared(update(jobs).where(*_MANY).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED))
+_FORGET = Prepared(delete(jobs).where(*_MANY))
 _FAIL = update(jobs).where(*_ONE).values(state=literal_column("'failed'"), attempts=_ATTEMPTED, **_UNOWNED)
 _LATER = (
     update(jobs)
@@ -48,16 +48,13 @@ _AT_ONCE_LIMITED = _again("ready", expires_at=now_plus(jobs.c.concurrency_durati
 _BLOCKED = _again("blocked", expires_at=now_plus(jobs.c.concurrency_duration))
 
 
-def finish_many(connection: Connection, claims: Sequence[Claim], *, preserve: bool) -> int:
-    """Move jobs of one process from claimed to finished, or delete them where finished jobs are not kept.
+def finishing(claims: Sequence[Claim], *, preserve: bool) -> Step:
+    """Moves jobs of one process, one at least, from claimed to finished, or deletes them where finished jobs are not kept.
 
-    :return: how many this process still owned.
+    It changes as many rows as this process still owns.
     """
-    if not claims:
-        return 0
-    statement = _FINISH if preserve else _FORGET
-    result = connection.execute(statement, {"ids": [claim.job_id for claim in claims], "owner_id": claims[0].process_id})
-    return int(result.rowcount)
+    ids = [claim.job_id for claim in claims]
+    return Step(_FINISH if preserve else _FORGET, {"ids": ids, "owner_id": claims[0].process_id})
 
 
 def fail(connection: Connection, claim: Claim, failure: Failure, *, process_name: str | None) -> bool:
@@ -67,7 +64,7 @@ def fail(connection: Connection, claim: Claim, failure: Failure, *, process_name
 
 def discard_failed(connection: Connection, claim: Claim, *, preserve: bool) -> bool:
     """End a job whose error its definition tells to discard: finished, with no failure kept."""
-    return finish_many(connection, [claim], preserve=preserve) == 1
+    return finishing([claim], preserve=preserve).take(connection) == 1
 
 
 def retry_later(connection: Connection, claim: Claim, failure: Failure, wait: float, *, process_name: str | None) -> bool:

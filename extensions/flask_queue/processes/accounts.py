@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ..database import is_transient
+from ..database import Step, is_transient
 from ..operations.claim import Claim, Kinds, anything_ready, claim
-from ..operations.finish import discard_failed, fail, finish_many, retry_at_once, retry_later
+from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
 from ..operations.selectors import Selector
 from ..operations.unblock import unblock
 from .exchange import Room
@@ -32,12 +32,18 @@ class Accounts:
         """Whether a claimed job runs on an event loop."""
         return claim.name in self.async_names
 
+    def anything_ready(self) -> bool:
+        """Whether a claim could find something: a look that locks nothing."""
+        with self._runtime.database.connect() as connection:
+            return anything_ready(connection, self._selector)
+
     def transact(self, endings: Sequence[Ending], room: Room) -> Sequence[Claim]:
         """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`."""
-        if not endings and not self._anything_ready():
-            return ()
+        is_one_move = self._selector.takes_all and not self.async_names and all(map(_is_plain, endings))
         try:
-            claims = self._runtime.database.transact(lambda connection: self._end_and_claim(connection, endings, room))
+            claims = self._runtime.database.transact(
+                lambda connection: self._end_and_claim(connection, endings, room), is_one_move=is_one_move
+            )
         except Exception as error:
             if is_transient(error) or not endings:
                 raise
@@ -49,24 +55,25 @@ class Accounts:
         self._tell(endings, claims)
         return claims
 
-    def _anything_ready(self) -> bool:
-        with self._runtime.database.connect() as connection:
-            return anything_ready(connection, self._selector)
-
     def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room) -> list[Claim]:
-        if endings:
-            self._end(connection, endings)
-            keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
-            if keys:
-                unblock(connection, keys, self._runtime.definitions)
+        if all(map(_is_plain, endings)):
+            return self._claim(connection, room, self._finishing(endings))
+        self._end(connection, endings)
+        keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
+        unblock(connection, keys, self._runtime.definitions)
         return self._claim(connection, room)
 
+    def _finishing(self, endings: Sequence[Ending]) -> Step | None:
+        claims = [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED]
+        return finishing(claims, preserve=self._runtime.settings.preserve_finished_jobs) if claims else None
+
     def _end(self, connection: Connection, endings: Sequence[Ending]) -> None:
-        preserve = self._runtime.settings.preserve_finished_jobs
-        finish_many(connection, [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED], preserve=preserve)
+        finished = self._finishing(endings)
+        if finished is not None:
+            finished.take(connection)
         for ending in endings:
             if ending.outcome is not Outcome.FINISHED:
-                self._end_unfinished(connection, ending, preserve)
+                self._end_unfinished(connection, ending, self._runtime.settings.preserve_finished_jobs)
 
     def _end_unfinished(self, connection: Connection, ending: Ending, preserve: bool) -> None:
         failure = ending.failure
@@ -80,23 +87,23 @@ class Accounts:
         else:
             retry_at_once(connection, ending.claim, failure, self._runtime.definitions, process_name=self._process_name)
 
-    def _claim(self, connection: Connection, room: Room) -> list[Claim]:
+    def _claim(self, connection: Connection, room: Room, ahead: Step | None = None) -> list[Claim]:
         if not self.async_names:
-            return self._claim_some(connection, room.threads, None)
+            return self._claim_some(connection, room.threads, None, ahead)
         kinds = tuple(sorted(self.async_names))
         if room.threads > 0 and room.coroutines > 0:
-            claims = self._claim_some(connection, min(room.threads, room.coroutines), None)
+            claims = self._claim_some(connection, min(room.threads, room.coroutines), None, ahead)
             coroutines = sum(self.is_async(claim) for claim in claims)
             if not coroutines:  # none in sight: most workers see jobs of one kind for long
                 return claims
             return claims + self._claim_some(connection, room.coroutines - coroutines, Kinds(kinds, only=True))
         if room.threads > 0:
-            return self._claim_some(connection, room.threads, Kinds(kinds, only=False))
-        return self._claim_some(connection, room.coroutines, Kinds(kinds, only=True))
+            return self._claim_some(connection, room.threads, Kinds(kinds, only=False), ahead)
+        return self._claim_some(connection, room.coroutines, Kinds(kinds, only=True), ahead)
 
-    def _claim_some(self, connection: Connection, limit: int, kinds: Kinds | None) -> list[Claim]:
+    def _claim_some(self, connection: Connection, limit: int, kinds: Kinds | None, ahead: Step | None = None) -> list[Claim]:
         assert self.process_id is not None
-        return claim(connection, self._selector, limit=limit, process_id=self.process_id, kinds=kinds)
+        return claim(connection, self._selector, limit=limit, process_id=self.process_id, kinds=kinds, ahead=ahead)
 
     def _tell(self, endings: Sequence[Ending], claims: Sequence[Claim]) -> None:
         events = self._runtime.events
@@ -104,3 +111,8 @@ class Accounts:
             events.emit("finish", process_id=self.process_id, endings=endings)
         if claims:
             events.emit("claim", process_id=self.process_id, job_ids=[claim.job_id for claim in claims], size=len(claims))
+
+
+def _is_plain(ending: Ending) -> bool:
+    """Whether to write an ending down takes no more than to finish the job."""
+    return ending.outcome is Outcome.FINISHED and ending.claim.concurrency_key is None

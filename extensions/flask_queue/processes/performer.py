@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import JobTimeoutError, UnknownJobError
 from ..globals import RunningJob, running_job
@@ -28,8 +27,7 @@ class Outcome(Enum):
     DISCARDED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """A claim and its outcome, to be written down."""
 
     claim: Claim

@@ -96,8 +96,8 @@ class Worker(Process):
         if self._nudged:
             self._nudged = False
             return ENDING_DELAY
-        self._listener.drain()
-        self._settle(look=True)
+        has_news = self._listener.drain()
+        self._settle(look=True, peek=not has_news)
         self._interrupt_late()
         if self._exchange.failing:
             return self._pause
@@ -111,9 +111,13 @@ class Worker(Process):
         self._is_deaf = not self._exchange.has_room or self._exchange.failing
         super().nap(seconds, descriptors if self._is_deaf else self._listener.descriptors())
 
-    def _settle(self, *, look: bool) -> None:
+    def _settle(self, *, look: bool, peek: bool = False) -> None:
+        """
+        :param peek: see first whether there is anything to claim: nobody has said so, and a claim takes locks.
+        """
         try:
-            self._exchange.settle(look=look)
+            has_more = not (peek and self._exchange.has_room) or self._accounts.anything_ready()
+            self._exchange.settle(look=look and has_more)
             self._pause = _FIRST_PAUSE
             if look:
                 self._listener.repair()

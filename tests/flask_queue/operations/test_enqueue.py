@@ -318,7 +318,7 @@ def test_a_hundred_thousand_jobs_in_one_call(
 @pytest.mark.behaviour("G6")
 def test_none_of_many_is_nothing_and_needs_no_database(app: Flask, queue: FlaskQueue) -> None:
     statements: list[str] = []
-    event.listen(queue.database.engine, "begin", lambda connection: statements.append("begin"))
+    event.listen(queue.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     assert queue.enqueue_all([]) == 0
     assert queue.enqueue_all(iter([])) == 0
     assert not statements

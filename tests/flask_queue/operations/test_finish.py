@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from flask import Flask
@@ -13,7 +13,7 @@ from flask_queue import FlaskQueue
 from flask_queue.jobs.concurrency import Limit
 from flask_queue.operations.enqueue import NewJob, enqueue
 from flask_queue.operations.failure import Failure
-from flask_queue.operations.finish import discard_failed, fail, finish_many, retry_at_once, retry_later
+from flask_queue.operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
 from flask_queue.operations.unblock import unblock
 from flask_queue.processes.performer import Ending, Outcome
 from tests.harness.databases import connect
@@ -46,7 +46,7 @@ def test_where_finished_jobs_are_not_kept_nothing_is_left(app: Flask, queue: Fla
     assert len(tables.attempts(handle.id)) == 1
     claim = worker.claim_one()
     with queue.database.begin() as connection:
-        assert finish_many(connection, [claim], preserve=False) == 1
+        assert finishing([claim], preserve=False).take(connection) == 1
     assert not tables.jobs()
     assert not tables.attempts(handle.id)
 
@@ -97,9 +97,9 @@ def test_the_retry_and_the_end_of_the_attempt_are_one_transaction(app: Flask, qu
     handle = plain(queue).enqueue()
     worker = WorkerByHand(queue)
     claim = worker.claim_one()
-    with queue.database.engine.connect() as connection, connection.begin() as transaction:
+    with suppress(LookupError), queue.database.begin() as connection:
         assert retry_later(connection, claim, BROKEN, 5.0, process_name="w")
-        transaction.rollback()
+        raise LookupError
     assert tables.job(handle.id).state == "claimed"
     assert not tables.attempts(handle.id)
 
@@ -126,8 +126,8 @@ def test_who_lost_a_claim_cannot_end_it(app: Flask, queue: FlaskQueue, tables: T
     def nothing_changes() -> None:
         before = tables.job(handle.id), tables.attempts(handle.id)
         with queue.database.begin() as connection:
-            assert finish_many(connection, [claim], preserve=True) == 0
-            assert finish_many(connection, [claim], preserve=False) == 0
+            assert finishing([claim], preserve=True).take(connection) == 0
+            assert finishing([claim], preserve=False).take(connection) == 0
             assert not fail(connection, claim, BROKEN, process_name="w")
             assert not discard_failed(connection, claim, preserve=True)
             assert not retry_later(connection, claim, BROKEN, 5.0, process_name="w")
@@ -323,7 +323,7 @@ def test_who_enqueues_waits_for_an_ending_that_is_just_being_written(app: Flask,
     worker = WorkerByHand(queue)
     claim = worker.claim_one()
     with queue.database.begin() as connection:
-        finish_many(connection, [claim], preserve=True)
+        finishing([claim], preserve=True).take(connection)
         unblock(connection, {"limited/a"}, queue.definitions)
         second = Aside(app, lambda: job.enqueue("a"))
         assert second.is_held_up()

@@ -10,7 +10,7 @@ from sqlalchemy import null
 
 from flask_queue import FlaskQueue, Retry
 from flask_queue.operations.failure import Failure
-from flask_queue.operations.finish import finish_many
+from flask_queue.operations.finish import finishing
 from flask_queue.operations.recover import MAX_CRASHES, fail_claims, fail_orphans, fail_unknown, release
 from flask_queue.operations.registration import deregister
 from tests.harness.tables import Tables
@@ -57,7 +57,7 @@ def test_a_prune_that_loses_to_an_ending_fails_nothing(app: Flask, queue: FlaskQ
     worker = WorkerByHand(queue)
     claim = worker.claim_one()
     with queue.database.begin() as connection:
-        finish_many(connection, [claim], preserve=True)
+        finishing([claim], preserve=True).take(connection)
         late = Aside(
             app, lambda: queue.database.transact(lambda other: fail_claims(other, worker.id, GONE, queue.definitions).job_ids)
         )

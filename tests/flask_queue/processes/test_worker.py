@@ -142,9 +142,7 @@ def test_a_full_worker_does_not_look_and_begins_at_once_when_it_can(
         eventually(lambda: gate.keys == ["first"])
         gated.enqueue("second")
         time.sleep(0.1)
-        database = one.runtime.database
-        for engine in (database.engine, database.autocommit):
-            event.listen(engine, "before_cursor_execute", lambda *args: looks.append(time.monotonic()))
+        event.listen(one.runtime.database.engine, "before_cursor_execute", lambda *args: looks.append(time.monotonic()))
         never(lambda: looks, during=0.4)
         freed = time.monotonic()
         gate.opened.set()
@@ -152,6 +150,18 @@ def test_a_full_worker_does_not_look_and_begins_at_once_when_it_can(
         assert time.monotonic() - freed < 1
         wait_for(queue, finished=2)
     assert first.status == "finished"
+
+
+@pytest.mark.behaviour("C17")
+def test_a_look_at_an_empty_line_locks_nothing(app: Flask, queue: FlaskQueue) -> None:
+    plain(queue).using(queue="other").enqueue()
+    statements: list[str] = []
+    with worker(queue, queues="mail", polling_interval=0.02) as one:
+        engine = one.runtime.database.engine
+        event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+        eventually(lambda: len(statements) > 10)
+        seen = list(statements)
+    assert not [text for text in seen if "FOR UPDATE" in text or text.startswith(("UPDATE queue_jobs", "BEGIN"))]
 
 
 @pytest.mark.behaviour("C14")

@@ -1,0 +1,54 @@
+"""Who comes first: locks on concurrency keys, and reads that see what the holders of such locks have committed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Insert, Select, Table, Text, bindparam, cast, false, func, select, update
+from sqlalchemy.dialects import mysql, postgresql
+
+from .clock import now
+from .engines import OURS
+
+
+def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> None:
+    """Hold `keys` until the transaction ends: who else wants one of them waits. In one order, so that nobody deadlocks.
+
+    SQLite's write transaction is the lock already, where it is ours. PostgreSQL has advisory locks. MySQL needs rows.
+
+    :param table: where the rows are, with the columns `key` and `used_at`.
+    """
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.execute(_ADVISORY_LOCKS, {"keys": sorted(keys)})
+    elif dialect != "sqlite":
+        connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
+    elif not _is_ours(connection):  # the application's transaction takes the lock when it first writes, if only nothing
+        connection.execute(update(table).where(false()).values(used_at=now()))
+
+
+def as_committed(connection: Connection, statement: Select[Any]) -> Select[Any]:
+    """`statement` so that it sees what is committed when it runs.
+
+    The application's transactions on MySQL look at the instant at which they began; only what locks its rows sees them anew.
+    """
+    if connection.dialect.name in ("mysql", "mariadb") and not _is_ours(connection):
+        return statement.with_for_update(read=True)
+    return statement
+
+
+def _is_ours(connection: Connection) -> bool:
+    return OURS in connection.get_execution_options()
+
+
+_KEYS = func.unnest(cast(bindparam("keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
+_ADVISORY_LOCKS = select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0))))
+
+
+@cache
+def _row_locks(table: Table) -> Insert:
+    """Updating takes the exclusive lock at once, where INSERT IGNORE would take a shared one and two could deadlock on it."""
+    inserted = mysql.insert(table).values(key=bindparam("key"), used_at=now())
+    return inserted.on_duplicate_key_update(used_at=now())

@@ -1,0 +1,122 @@
+"""Statements of the hot path: SQLAlchemy writes them, once for each kind of database, and the driver runs them.
+
+What SQLAlchemy does around each execution (parameters, results, events) takes longer than SQLite takes for the statement.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import ClauseElement, Connection, Dialect, Executable
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError
+
+#: A row as the driver gives it.
+PlainRow: TypeAlias = tuple[Any, ...]
+_Values: TypeAlias = Sequence[Any] | Mapping[str, Any]
+_Binder: TypeAlias = Callable[[Mapping[str, Any]], _Values]
+
+
+class Prepared:
+    """A statement that changes rows, and returns numbers and text at most: drivers differ over anything else.
+
+    SQLAlchemy runs it where somebody watches or reads its log, and on MySQL and MariaDB, where a statement's text depends on
+    the length of its lists.
+    """
+
+    def __init__(self, statement: Executable) -> None:
+        self.statement = statement
+        self._ready: dict[str, tuple[str, _Binder]] = {}
+
+    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
+        """Run it, and return the rows that it returns."""
+        if _takes_detour(connection):
+            return [tuple(row) for row in connection.execute(self.statement, parameters)]
+        return self._run(connection, parameters, _all_rows)  # type: ignore[no-any-return]
+
+    def count(self, connection: Connection, parameters: Mapping[str, Any]) -> int:
+        """Run it, and return how many rows it has changed."""
+        if _takes_detour(connection):
+            return int(connection.execute(self.statement, parameters).rowcount)
+        return int(self._run(connection, parameters, _row_count))
+
+    def insert(self, connection: Connection, parameters: Mapping[str, Any]) -> int:
+        """Run it on a database that numbers rows without RETURNING, and return the new row's id."""
+        if _takes_detour(connection):
+            return int(connection.execute(self.statement, parameters).lastrowid)
+        return int(self._run(connection, parameters, _last_id))
+
+    def _run(self, connection: Connection, parameters: Mapping[str, Any], outcome: Callable[[Any], Any]) -> Any:
+        text, bind = self._ready.get(connection.dialect.name) or self._prepare(connection.dialect)
+        return run(connection, text, bind(parameters), outcome)
+
+    def _prepare(self, dialect: Dialect) -> tuple[str, _Binder]:
+        assert isinstance(self.statement, ClauseElement)
+        compiled: Any = self.statement.compile(dialect=dialect)
+        ready = self._ready[dialect.name] = (str(compiled), _binder(compiled, dialect))
+        return ready
+
+
+def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any], Any]) -> Any:
+    """Have the driver execute `text`, in the transaction that `connection` is in.
+
+    :param outcome: what is wanted of the cursor afterwards.
+    :raises DBAPIError: as SQLAlchemy does.
+    """
+    dialect = connection.dialect
+    assert dialect.loaded_dbapi is not None
+    cursor: DBAPICursor = connection.connection.cursor()
+    try:
+        cursor.execute(text, values)
+        return outcome(cursor)
+    except dialect.loaded_dbapi.Error as error:
+        lost = dialect.is_disconnect(error, connection.connection.driver_connection, cursor)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            text, values, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
+        ) from error
+    finally:
+        cursor.close()
+
+
+def _all_rows(cursor: Any) -> Any:
+    return cursor.fetchall()
+
+
+def _row_count(cursor: Any) -> Any:
+    return cursor.rowcount
+
+
+def _last_id(cursor: Any) -> Any:
+    return cursor.lastrowid
+
+
+def _takes_detour(connection: Connection) -> bool:
+    engine = connection.engine
+    return (
+        connection.dialect.name not in ("sqlite", "postgresql")
+        or engine.logger.isEnabledFor(logging.INFO)
+        or bool(engine.dispatch.before_cursor_execute or engine.dispatch.after_cursor_execute)
+    )
+
+
+def _binder(compiled: Any, dialect: Dialect) -> _Binder:
+    """Brings parameters into the form and order that the driver wants."""
+    fixed = dict(compiled.params)
+    convert = {
+        name: processor
+        for name, bind in compiled.binds.items()
+        if (processor := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+    }
+    order = compiled.positiontup
+
+    def bind(parameters: Mapping[str, Any]) -> _Values:
+        values = {**fixed, **parameters}
+        for name, processor in convert.items():
+            values[name] = processor(values[name])
+        return values if order is None else [values[name] for name in order]
+
+    return bind
