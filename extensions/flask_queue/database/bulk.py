@@ -1,77 +1,106 @@
-"""Many rows in few statements, with their ids in order."""
+"""Many rows in few statements, with their ids in order.
+
+Most columns have the same value in all rows of a call. It is sent once; only the others travel as lists.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, bindparam, cast, func, select
-from sqlalchemy import column as sql_column
+from sqlalchemy import Column, Connection, Table, bindparam, cast, column, func, insert, select
 from sqlalchemy.dialects import postgresql
 
-#: Rows of one statement. PostgreSQL and SQLite take them all in one go; MySQL's packet has an end.
+from .lists import JSONList
+from .prepared import Prepared
+
+#: Rows of one statement on MySQL, whose packet has an end. PostgreSQL and SQLite take them all in one go.
 _MYSQL_CHUNK = 500
 _MYSQL_CHUNK_BYTES = 4_000_000
 
+_Names: TypeAlias = tuple[str, ...]
 
-def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Insert `rows`, which name the same columns, in order.
+
+def insert_many(connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Insert `rows`, which hold a value for each of `columns`, in order.
 
     :return: their ids, growing in that order.
     """
     if not rows:
         return []
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
-        return _insert_arrays(connection, table, rows)
-    if dialect == "sqlite":
-        # The write transaction is ours alone, so that the ids follow each other and end with the last one given.
-        connection.execute(table.insert(), rows)
-        last = int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
-        return list(range(last - len(rows) + 1, last + 1))
-    return [number for chunk in _chunks(rows) for number in _insert_values(connection, table, chunk)]
+    if connection.dialect.name not in ("sqlite", "postgresql"):
+        return [number for chunk in _chunks(rows) for number in _insert_values(connection, columns, chunk)]
+    same: dict[str, Any] = {}
+    lists: dict[str, Sequence[Any]] = {}
+    for one, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if values.count(values[0]) < len(values):
+            lists[one.name] = values
+        elif values[0] is not None:
+            same[one.name] = values[0]
+    lists = lists or {columns[0].name: [same.pop(columns[0].name)] * len(rows)}
+    insert_lists = _insert_json if connection.dialect.name == "sqlite" else _insert_arrays
+    return insert_lists(connection, columns[0].table, same, lists)
 
 
-def _insert_arrays(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """One array for each column, so that any number of rows is the same statement with a handful of parameters."""
-    columns = [table.c[name] for name in rows[0]]
-    arrays = [cast(bindparam(f"a_{column.name}"), postgresql.ARRAY(column.type)) for column in columns]
-    unnested = (
-        func.unnest(*arrays)
-        .table_valued(*(sql_column(column.name, column.type) for column in columns), with_ordinality="n", name="given")
-        .render_derived()
-    )
-    picked = select(*(unnested.c[column.name] for column in columns)).order_by(unnested.c.n)
-    statement = postgresql.insert(table).from_select([column.name for column in columns], picked).returning(table.c.id)
-    parameters = {f"a_{column.name}": [row[column.name] for row in rows] for column in columns}
-    return sorted(connection.execute(statement, parameters).scalars())
+def _insert_json(connection: Connection, table: Table, same: dict[str, Any], lists: dict[str, Sequence[Any]]) -> list[int]:
+    """SQLite has no arrays, but takes JSON apart."""
+    dialect = connection.dialect
+    processors = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in lists]
+    plain = [list(map(process, each)) if process else each for process, each in zip(processors, lists.values(), strict=True)]
+    rows = plain[0] if len(plain) == 1 else list(zip(*plain, strict=True))
+    # The write transaction is ours alone, so that the ids follow each other and end with the last one given.
+    last = _from_json(table, tuple(same), tuple(lists)).insert(connection, {**same, "rows_given": rows})
+    return list(range(last - len(rows) + 1, last + 1))
 
 
-def _chunks(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
+@cache
+def _from_json(table: Table, same: _Names, varying: _Names) -> Prepared:
+    given = func.json_each(bindparam("rows_given", type_=JSONList())).table_valued("key", "value", name="given")
+    if len(varying) == 1:
+        taken: list[Any] = [given.c.value]
+    else:
+        taken = [func.json_extract(given.c.value, f"$[{position}]") for position in range(len(varying))]
+    constants = [bindparam(name, type_=table.c[name].type) for name in same]
+    picked = select(*constants, *taken).select_from(given).order_by(given.c.key)
+    return Prepared(insert(table).from_select([*same, *varying], picked, include_defaults=False))
+
+
+def _insert_arrays(connection: Connection, table: Table, same: dict[str, Any], lists: dict[str, Sequence[Any]]) -> list[int]:
+    parameters = same | {f"all_{name}": list(values) for name, values in lists.items()}
+    return sorted(row[0] for row in _from_arrays(table, tuple(same), tuple(lists)).rows(connection, parameters))
+
+
+@cache
+def _from_arrays(table: Table, same: _Names, varying: _Names) -> Prepared:
+    arrays = [cast(bindparam(f"all_{name}"), postgresql.ARRAY(table.c[name].type)) for name in varying]
+    columns = [column(name, table.c[name].type) for name in varying]
+    given = func.unnest(*arrays).table_valued(*columns, with_ordinality="n", name="given").render_derived()
+    constants = [cast(bindparam(name, type_=table.c[name].type), table.c[name].type) for name in same]
+    picked = select(*constants, *(given.c[name] for name in varying)).order_by(given.c.n)
+    return Prepared(insert(table).from_select([*same, *varying], picked, include_defaults=False).returning(table.c.id))
+
+
+def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     start = size = 0
     for position, row in enumerate(rows):
-        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        size += sum(len(value) for value in row if isinstance(value, str))
         if position - start == _MYSQL_CHUNK or (size > _MYSQL_CHUNK_BYTES and position > start):
             yield rows[start:position]
             start, size = position, 0
     yield rows[start:]
 
 
-def _insert_values(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
+def _insert_values(connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[tuple[Any, ...]]) -> list[int]:
     """One statement for a chunk, put together by hand: it would be compiled anew each time, which takes longer than to run it.
 
     InnoDB numbers its rows in order, from the first one on.
     """
     dialect = connection.dialect
-    columns = [table.c[name] for name in rows[0]]
     names = ", ".join(map(dialect.identifier_preparer.format_column, columns))
     marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
-    processors = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
-    values = tuple(
-        process(row[column.name]) if process else row[column.name]
-        for row in rows
-        for column, process in zip(columns, processors, strict=True)
-    )
-    first = int(connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES {marks}", values).lastrowid)
+    processors = [one.type.dialect_impl(dialect).bind_processor(dialect) for one in columns]
+    values = tuple(process(value) if process else value for row in rows for value, process in zip(row, processors, strict=True))
+    first = int(connection.exec_driver_sql(f"INSERT INTO {columns[0].table} ({names}) VALUES {marks}", values).lastrowid)
     step = int(connection.exec_driver_sql("SELECT @@auto_increment_increment").scalar_one())
     return [first + step * position for position in range(len(rows))]

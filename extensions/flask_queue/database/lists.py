@@ -36,7 +36,7 @@ class _OneOf(FunctionElement[bool]):
         return self  # else SQLite and MySQL are asked for `id IN (…) = 1`, for which they use no index
 
 
-class _JSONList(TypeDecorator[list[Any]]):
+class JSONList(TypeDecorator[list[Any]]):
     """A list on its way to SQLite, which has no arrays."""
 
     impl = Text
@@ -48,7 +48,7 @@ class _JSONList(TypeDecorator[list[Any]]):
 
 def is_one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
     """`column` is one of the values bound as the list `name`."""
-    listed = func.json_each(bindparam(name, type_=_JSONList())).table_valued("value", name="listed")
+    listed = func.json_each(bindparam(name, type_=JSONList())).table_valued("value", name="listed")
     array = bindparam(name, type_=postgresql.ARRAY(column.type))
     return _OneOf(column.in_(select(listed.c.value)), column == any_(array), column.in_(bindparam(name, expanding=True)))
 

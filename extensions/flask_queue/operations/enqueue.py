@@ -118,36 +118,44 @@ def enqueue_many(connection: Connection, many: Sequence[NewJob]) -> list[int | N
     due_limits = [job.limit for job in many if job.limit is not None and _due_at(job, moment) <= moment]
     slots = Slots(connection, {limit.key for limit in due_limits})
     rows = [_row(job, moment, slots) for job in many]
-    ids = iter(insert_many(connection, jobs, [row for row in rows if row is not None]))
+    ids = iter(insert_many(connection, _COLUMNS, [row for row in rows if row is not None]))
     notify(connection)
     return [None if row is None else next(ids) for row in rows]
 
 
+_COLUMNS = (
+    jobs.c.queue_name,
+    jobs.c.name,
+    jobs.c.arguments,
+    jobs.c.priority,
+    jobs.c.state,
+    jobs.c.scheduled_at,
+    jobs.c.created_at,
+    jobs.c.concurrency_key,
+    jobs.c.concurrency_limit,
+    jobs.c.concurrency_duration,
+    jobs.c.expires_at,
+)
+_UNLIMITED = (None, None, None, None)
+
+
 def _due_at(job: NewJob, moment: datetime) -> datetime:
     if job.at is not None:
-        return job.at
+        return job.at.astimezone(UTC)
     return moment + timedelta(seconds=job.wait) if job.wait is not None and job.wait > 0 else moment
 
 
-def _row(job: NewJob, moment: datetime, slots: Slots) -> dict[str, Any] | None:
+def _row(job: NewJob, moment: datetime, slots: Slots) -> tuple[Any, ...] | None:
+    """The values of `_COLUMNS`, or None when the job's concurrency rule discards it."""
     due_at = _due_at(job, moment)
     due = due_at <= moment
     limit = job.limit
+    if limit is None:
+        return (*job[:4], "ready" if due else "scheduled", due_at, moment, *_UNLIMITED)
     state = State.READY if due else State.SCHEDULED
-    if limit is not None and due and not slots.take(limit.key, limit.to):
+    if due and not slots.take(limit.key, limit.to):
         if limit.on_conflict == "discard":
             return None
         state = State.BLOCKED
-    return {
-        "queue_name": job.queue_name,
-        "name": job.name,
-        "arguments": job.arguments,
-        "priority": job.priority,
-        "state": state.value,
-        "scheduled_at": due_at.astimezone(UTC),
-        "created_at": moment,
-        "concurrency_key": limit.key if limit else None,
-        "concurrency_limit": limit.to if limit else None,
-        "concurrency_duration": limit.duration if limit else None,
-        "expires_at": moment + timedelta(seconds=limit.duration) if limit and due else None,
-    }
+    expires_at = moment + timedelta(seconds=limit.duration) if due else None
+    return (*job[:4], state.value, due_at, moment, limit.key, limit.to, limit.duration, expires_at)

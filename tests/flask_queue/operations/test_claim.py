@@ -277,19 +277,14 @@ def test_a_claim_goes_by_an_index(
 
 
 def _fill(queue: FlaskQueue, *, ready: int, finished: int) -> None:
+    columns = [jobs.c[name] for name in ("name", "arguments", "scheduled_at", "created_at", "queue_name", "priority", "state")]
     with queue.database.begin() as connection:
         moment = database_time(connection)
-        row = {"name": "job", "arguments": "[]", "scheduled_at": moment, "created_at": moment}
         rows = [
-            {
-                **row,
-                "queue_name": "mail" if n % 2 else "other",
-                "priority": n % 7,
-                "state": "ready" if n < ready else "finished",
-            }
+            ("job", "[]", moment, moment, "mail" if n % 2 else "other", n % 7, "ready" if n < ready else "finished")
             for n in range(ready + finished)
         ]
-        insert_many(connection, jobs, rows)
+        insert_many(connection, columns, rows)
     with queue.database.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("ANALYZE queue_jobs")
