@@ -57,7 +57,7 @@ class ForkSupervisor(Supervisor):
     def start_child(self, role: Role) -> None:
         self.runtime.database.dispose()  # no connection of ours may live on in a child
         gc.collect()
-        gc.freeze()  # so that a child's collector does not touch, and copy, what it shares with us
+        gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
         news, out = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -66,7 +66,6 @@ class ForkSupervisor(Supervisor):
             if pid == 0:
                 os.close(news)
                 self._be_child(role, out)
-        gc.unfreeze()
         os.close(out)
         os.set_blocking(news, False)
         self._children[pid] = _Child(pid, role, news, time.monotonic())
