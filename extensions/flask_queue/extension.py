@@ -256,9 +256,10 @@ class FlaskQueue(Registry):
             if isinstance(error, Exception):
                 got_request_exception.send(app, exception=error)
 
+        engines = list(state.db.engines.values())
+
         def forget() -> None:
-            with app.app_context():
-                forget_connections(list(state.db.engines.values()))
+            forget_connections(engines)
             state.client.database.forget_connections()
 
         context: Callable[[], AbstractContextManager[Any]] = app.app_context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ NOTES = "HARNESS_HOOKS"
 HANG_ONCE = "HARNESS_HANG_ONCE"
 #: Workers die as soon as they start.
 DIE = "HARNESS_DIE"
+#: A file: the worker that stops writes the names of the modules that it has imported into it.
+MODULES = "HARNESS_MODULES"
 
 EVENTS = ("start", "stop", "exit")
 
@@ -44,3 +47,9 @@ def hang_or_die(process: Any) -> None:
     if path and not Path(path).exists():
         Path(path).touch()
         time.sleep(60)
+
+
+@queue.on_worker_stop
+def list_modules(process: Any) -> None:
+    if path := os.environ.get(MODULES):
+        Path(path).write_text("\n".join(sys.modules))

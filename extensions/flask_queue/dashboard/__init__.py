@@ -6,9 +6,10 @@ It looks at the tables through `queries/` and changes things only through the pu
 from __future__ import annotations
 
 from flask import Blueprint
+from werkzeug.exceptions import HTTPException
 
-from .errors import add_error_pages
-from .rendering import add_headers
+from ..database import DatabaseError
+from .late import late
 from .routes import add_routes
 
 __all__ = ["create_blueprint"]
@@ -28,6 +29,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
         static_url_path="/static",
     )
     add_routes(blueprint)
-    add_error_pages(blueprint)
-    blueprint.after_request(add_headers)
+    blueprint.register_error_handler(HTTPException, late("errors.refuse"))
+    blueprint.register_error_handler(DatabaseError, late("errors.apologize"))
+    blueprint.after_request(late("rendering.add_headers"))
     return blueprint

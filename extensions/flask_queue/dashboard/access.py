@@ -1,6 +1,6 @@
 """Who may see and do what: logged in (Flask-Login), with a role (`QUEUE_AUTHORIZE`), from this site and with a CSRF token.
 
-Apart so that no view can forget any of it: the table of routes names a role for each, and `guarded` is the only way in.
+Apart so that no view can forget any of it: the table of routes names a role for each, and `enter` is the only way in.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable
-from enum import IntEnum
-from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,25 +19,12 @@ from werkzeug.utils import import_string
 from wtforms import ValidationError  # type: ignore[import-untyped]
 
 from .current import current_queue
+from .roles import ROLES, Role
 
 View = Callable[..., ResponseReturnValue]
 
 logger = logging.getLogger("flask_queue.dashboard")
 
-
-class Role(IntEnum):
-    """What a user may do; each includes those before it."""
-
-    VIEWER = 1  # sees pages
-    OPERATOR = 2  # retries, discards, runs now, pauses and resumes
-    ADMIN = 3  # clears, acts in bulk, changes recurring tasks
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
-
-
-ROLES = {role.label: role for role in Role}
 
 NO_LOGIN = (
     "This application has no Flask-Login, so nobody can be let in. Create a LoginManager, give it the application, and "
@@ -57,20 +42,15 @@ OTHER_SITE = (
 )
 
 
-def guarded(role: Role, view: View) -> View:
-    """`view` for those who have at least `role`; where it changes something, only from this site and with a token."""
-
-    @wraps(view)
-    def guard(**arguments: Any) -> ResponseReturnValue:
-        if not is_logged_in():
-            return turn_away()
-        require(role)
-        if request.method == "POST":
-            refuse_other_sites()
-            check_token()
-        return view(**arguments)
-
-    return guard
+def enter(role: Role, view: View, **arguments: Any) -> ResponseReturnValue:
+    """Call `view` for those who have at least `role`; where it changes something, only from this site and with a token."""
+    if not is_logged_in():
+        return turn_away()
+    require(role)
+    if request.method == "POST":
+        refuse_other_sites()
+        check_token()
+    return view(**arguments)
 
 
 def is_logged_in() -> bool:

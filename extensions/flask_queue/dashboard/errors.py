@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import logging
 
-from flask import Blueprint, Response
+from flask import Response
 from werkzeug import Response as BaseResponse
 from werkzeug.exceptions import HTTPException
 
-from ..database import DatabaseError, is_missing_table, is_outage
+from ..database import is_missing_table, is_outage
 from ..errors import MissingTables
 from .rendering import render_error
 
@@ -21,12 +21,6 @@ SENTENCES = {
     401: "This application has no login page to send you to: set `login_view` of its LoginManager.",
     404: "The address leads nowhere. It may have been mistyped, or what was there is gone.",
 }
-
-
-def add_error_pages(blueprint: Blueprint) -> None:
-    """Give a blueprint pages for its errors."""
-    blueprint.register_error_handler(HTTPException, refuse)
-    blueprint.register_error_handler(DatabaseError, apologize)
 
 
 def refuse(error: HTTPException) -> BaseResponse:

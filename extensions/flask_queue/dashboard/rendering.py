@@ -12,13 +12,13 @@ from flask import Response, current_app, request, url_for
 
 from ..models import State
 from . import access, formatting
-from .access import Role
 from .addresses import this_page
 from .current import current_queue
 from .filters import Filters
 from .formatting import Clock
 from .listings import LISTINGS, Listing
 from .queries.counts import Counts
+from .roles import Role
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "flask_queue_theme"

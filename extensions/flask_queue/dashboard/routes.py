@@ -5,15 +5,17 @@ Changes are forms that are posted; asked for with GET their addresses answer 405
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
 
 from flask import Blueprint
 from flask.sansio.blueprints import BlueprintSetupState
 
-from .access import Role, View, guarded
 from .addresses import NameConverter
+from .late import late
 from .listings import LISTINGS
-from .views import health, job, lists, metrics, overview, processes, queues, recurring, theme
+from .roles import Role
 
 CONVERTER = "flask_queue_name"
 #: Row ids are 64-bit integers; a longer number is no address.
@@ -22,42 +24,54 @@ NAME = f"{CONVERTER}:name"
 KEY = f"{CONVERTER}:key"
 ANY_LIST = f"any({', '.join(repr(listing.slug) for listing in LISTINGS.values())}):slug"
 
+View = Callable[..., Any]
 Table = tuple[tuple[str, str, View], ...]
 
 PAGES: Table = (
-    ("/", "overview", overview.show),
-    *((f"/{listing.slug}", listing.endpoint, partial(lists.show, listing)) for listing in LISTINGS.values()),
-    (f"/<{ID}:job_id>", "job", job.show),
-    ("/queues", "queues", queues.index),
-    (f"/queues/<{NAME}>", "queue", queues.show),
-    ("/processes", "processes", processes.index),
-    (f"/processes/<{ID}:process_id>", "process", processes.show),
-    ("/recurring", "recurring", recurring.index),
-    (f"/recurring/<{KEY}>", "recurring_task", recurring.show),
+    ("/", "overview", late("views.overview.show")),
+    *((f"/{listing.slug}", listing.endpoint, partial(late("views.lists.show"), listing)) for listing in LISTINGS.values()),
+    (f"/<{ID}:job_id>", "job", late("views.job.show")),
+    ("/queues", "queues", late("views.queues.index")),
+    (f"/queues/<{NAME}>", "queue", late("views.queues.show")),
+    ("/processes", "processes", late("views.processes.index")),
+    (f"/processes/<{ID}:process_id>", "process", late("views.processes.show")),
+    ("/recurring", "recurring", late("views.recurring.index")),
+    (f"/recurring/<{KEY}>", "recurring_task", late("views.recurring.show")),
 )
 
 ACTIONS: dict[Role, Table] = {
-    Role.VIEWER: (("/theme", "choose_theme", theme.choose),),
+    Role.VIEWER: (("/theme", "choose_theme", late("views.theme.choose")),),
     Role.OPERATOR: (
-        (f"/<{ID}:job_id>/retry", "retry_job", job.retry),
-        (f"/<{ID}:job_id>/discard", "discard_job", job.discard),
-        (f"/<{ID}:job_id>/run-now", "run_job_now", job.run_now),
-        (f"/queues/<{NAME}>/pause", "pause_queue", queues.pause),
-        (f"/queues/<{NAME}>/resume", "resume_queue", queues.resume),
-        (f"/recurring/<{KEY}>/run", "run_recurring_task", recurring.run),
+        (f"/<{ID}:job_id>/retry", "retry_job", late("views.job.retry")),
+        (f"/<{ID}:job_id>/discard", "discard_job", late("views.job.discard")),
+        (f"/<{ID}:job_id>/run-now", "run_job_now", late("views.job.run_now")),
+        (f"/queues/<{NAME}>/pause", "pause_queue", late("views.queues.pause")),
+        (f"/queues/<{NAME}>/resume", "resume_queue", late("views.queues.resume")),
+        (f"/recurring/<{KEY}>/run", "run_recurring_task", late("views.recurring.run")),
     ),
     Role.ADMIN: (
-        ("/failed/retry-all", "retry_all", lists.retry_all),
-        (f"/<{ANY_LIST}>/discard-all", "discard_all", lists.discard_all),
-        (f"/queues/<{NAME}>/clear", "clear_queue", queues.clear),
-        (f"/recurring/<{KEY}>/pause", "pause_recurring_task", recurring.pause),
-        (f"/recurring/<{KEY}>/resume", "resume_recurring_task", recurring.resume),
-        (f"/recurring/<{KEY}>/unschedule", "unschedule_recurring_task", recurring.unschedule),
+        ("/failed/retry-all", "retry_all", late("views.lists.retry_all")),
+        (f"/<{ANY_LIST}>/discard-all", "discard_all", late("views.lists.discard_all")),
+        (f"/queues/<{NAME}>/clear", "clear_queue", late("views.queues.clear")),
+        (f"/recurring/<{KEY}>/pause", "pause_recurring_task", late("views.recurring.pause")),
+        (f"/recurring/<{KEY}>/resume", "resume_recurring_task", late("views.recurring.resume")),
+        (f"/recurring/<{KEY}>/unschedule", "unschedule_recurring_task", late("views.recurring.unschedule")),
     ),
 }
 
 #: For machines; they look after themselves who may see what.
-OPEN: Table = (("/health", "health", health.show), ("/metrics", "metrics", metrics.show))
+OPEN: Table = (("/health", "health", late("views.health.show")), ("/metrics", "metrics", late("views.metrics.show")))
+
+
+_enter = late("access.enter")
+
+
+def _guarded(role: Role, view: View) -> View:
+    @wraps(view)
+    def guard(**arguments: Any) -> Any:
+        return _enter(role, view, **arguments)
+
+    return guard
 
 
 def _add_converter(setup: BlueprintSetupState) -> None:
@@ -69,9 +83,9 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.record(_add_converter)
     for rule, endpoint, view in PAGES:
         # With and without the slash at the end: people type "/jobs".
-        blueprint.add_url_rule(rule, endpoint, guarded(Role.VIEWER, view), methods=["GET"], strict_slashes=rule != "/")
+        blueprint.add_url_rule(rule, endpoint, _guarded(Role.VIEWER, view), methods=["GET"], strict_slashes=rule != "/")
     for role, actions in ACTIONS.items():
         for rule, endpoint, view in actions:
-            blueprint.add_url_rule(rule, endpoint, guarded(role, view), methods=["POST"])
+            blueprint.add_url_rule(rule, endpoint, _guarded(role, view), methods=["POST"])
     for rule, endpoint, view in OPEN:
         blueprint.add_url_rule(rule, endpoint, view, methods=["GET"])

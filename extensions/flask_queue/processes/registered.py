@@ -193,7 +193,7 @@ class Heartbeat:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._settings = process.runtime.settings
-        self._database = process.runtime.database.private(quiet=process.runtime.settings.silence_polling)
+        self._database = process.runtime.pulse or process.runtime.database.private(quiet=self._settings.silence_polling)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name=f"heartbeat of {process.name}", daemon=True)
 

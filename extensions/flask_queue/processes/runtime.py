@@ -21,6 +21,7 @@ class Runtime:
     :param job_context: entered around each job: the application's context, with a fresh session.
     :param report: told of every error that failed a job for good.
     :param forget_connections: called in a forked child, before it touches any database.
+    :param pulse: the database through connections for a process's heartbeat alone, where they are made beforehand.
     """
 
     client: Client
@@ -28,6 +29,7 @@ class Runtime:
     job_context: Callable[[], AbstractContextManager[Any]]
     report: Callable[[BaseException], None]
     forget_connections: Callable[[], None]
+    pulse: Database | None = None
 
     @property
     def settings(self) -> Settings:
@@ -47,8 +49,8 @@ class Runtime:
 
     def private(self) -> Runtime:
         """The same through database connections of its own, for one process."""
-        database = self.database.private(quiet=self.settings.silence_polling)
-        return replace(self, client=replace(self.client, database=database, interceptor=None))
+        database, pulse = (self.database.private(quiet=self.settings.silence_polling) for _ in range(2))
+        return replace(self, client=replace(self.client, database=database, interceptor=None), pulse=pulse)
 
     def call_hooks(self, event: str, process: object) -> None:
         """Call the user's hooks for `event`. One that raises is reported, and stops nothing."""

@@ -47,7 +47,10 @@ class ForkSupervisor(Supervisor):
     mode = "fork"
 
     def __init__(self, runtime: Runtime, configuration: Configuration, roles: list[Role], pidfile: Pidfile) -> None:
-        super().__init__(runtime, configuration, roles, pidfile)
+        # Children take over what the supervisor has used, connections excepted: it is compiled, warm and shared.
+        super().__init__(runtime.private(), configuration, roles, pidfile)
+        #: What hooks and the application use in this process.
+        self._outer_database = runtime.database
         self._children: dict[int, _Child] = {}
         #: Dead children whose jobs could not be ended yet: pid and wait status.
         self._unburied: dict[int, int] = {}
@@ -55,9 +58,10 @@ class ForkSupervisor(Supervisor):
     # --- starting ---------------------------------------------------------------------------------
 
     def start_child(self, role: Role) -> None:
-        self.runtime.database.dispose()  # no connection of ours may live on in a child
+        for database in (self.runtime.database, self._outer_database):
+            database.dispose()  # no connection of ours may live on in a child
         gc.collect()
-        gc.freeze()  # so that a child's collector does not touch, and copy, what it shares with us
+        gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
         news, out = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -66,7 +70,6 @@ class ForkSupervisor(Supervisor):
             if pid == 0:
                 os.close(news)
                 self._be_child(role, out)
-        gc.unfreeze()
         os.close(out)
         os.set_blocking(news, False)
         self._children[pid] = _Child(pid, role, news, time.monotonic())
@@ -91,7 +94,7 @@ class ForkSupervisor(Supervisor):
         for sibling in self._children.values():
             os.close(sibling.news)
         self.runtime.forget_connections()
-        process = role.build(self.runtime.private())
+        process = role.build(self.runtime)
         process.parent_pid = self.pid
         entitle(process.title)
         with trapped(process.stop, process.quit):

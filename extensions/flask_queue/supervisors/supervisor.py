@@ -68,6 +68,7 @@ class Supervisor(Process):
             self._maintenance = Maintenance(self.runtime, self.id)
             self.call_supervisor_hooks("start")
             self.attempt(self._synchronize_tasks)
+            self.attempt(self.maintenance.run_if_due)  # before there are children: they share what it leaves in memory
             self.work()
             self.call_supervisor_hooks("stop")
             self.end_children()

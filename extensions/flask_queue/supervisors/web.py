@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 import sys
@@ -90,6 +91,7 @@ class _Watch:
 def _be_supervisor(runtime: Runtime, configuration: Configuration, mode: str | None, parent: int) -> None:
     """Live the supervisor's life, still with stop signals held back, and never return."""
     status = 1
+    gc.freeze()  # as before every fork: what is shared with the web server is not to be touched by our collector
     try:
         runtime.forget_connections()
         had_turn = _wait_for_turn(runtime, parent)

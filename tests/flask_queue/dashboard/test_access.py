@@ -12,7 +12,7 @@ from flask_login import LoginManager, UserMixin
 from flask_wtf import CSRFProtect
 
 from flask_queue import FlaskQueue
-from flask_queue.dashboard.access import ROLES, Role
+from flask_queue.dashboard.roles import ROLES, Role
 from flask_queue.dashboard.routes import ACTIONS, OPEN, PAGES
 
 from .conftest import add_login

@@ -11,11 +11,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from ...models import State
-from ..access import Role, has_bearer_token, is_logged_in, require
+from ..access import has_bearer_token, is_logged_in, require
 from ..current import current_queue
 from ..formatting import COUNT_CAP
 from ..queries.counts import Counts, counts
 from ..queries.queues import QueueLine, queue_lines, with_waiting
+from ..roles import Role
 from .queues import declared_queues
 
 try:

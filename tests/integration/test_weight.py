@@ -1,0 +1,53 @@
+"""What `flask queue start` weighs: what its processes do not import, and what they share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness import hooks, jobs
+from tests.harness.site import Site
+
+pytestmark = pytest.mark.databases("sqlite")
+
+OF_PAGES = {
+    "flask_login",
+    "flask_queue.dashboard.access",
+    "flask_queue.dashboard.rendering",
+    "flask_queue.dashboard.views",
+    "flask_wtf",
+    "prometheus_client",
+    "wtforms",
+}
+
+
+def test_a_worker_imports_nothing_of_the_pages_of_the_dashboard(site: Site, tmp_path: Path) -> None:
+    site.variables[hooks.MODULES] = str(tmp_path / "modules")
+    supervisor = site.supervisor()
+    with site.application():
+        jobs.noop.enqueue("one")
+    site.wait_for_states(finished=1)
+    supervisor.terminate()
+    imported = set((tmp_path / "modules").read_text().split())
+    assert "flask_queue.processes.worker" in imported
+    assert not OF_PAGES & imported
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is shared")
+def test_children_share_the_better_part_of_their_memory(site: Site) -> None:
+    """A supervisor that collects garbage between two forks touches all that it has, and the kernel copies what was shared."""
+    supervisor = site.supervisor()
+    with site.application():
+        jobs.noop.enqueue("one")
+    site.wait_for_states(finished=1)
+    for pid in supervisor.children:
+        assert memory(pid, "Private_Dirty") < memory(pid, "Shared_Dirty") / 2
+    supervisor.terminate()
+
+
+def memory(pid: int, name: str) -> int:
+    """A line of what the kernel knows about the memory of a process, in kB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
