@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from .cases import CASES
 from .figures import GROUPS
@@ -37,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
         "--cases", type=_cases, default=list(CASES), metavar="A,B", help=f"only these; * stands for anything:\n{cases}"
     )
     made.add_argument("--repetitions", type=_at_least_one, metavar="N", help="how often, default 3; once with --quick")
-    made.add_argument("--folder", metavar="DIR", help="an existing folder on the disk to measure; default: the temporary one")
+    made.add_argument(
+        "--folder", type=_folder, metavar="DIR", help="an existing folder on the disk to measure; default: the temporary one"
+    )
     made.add_argument("--save", metavar="FILE.json", help="write all that was measured to this file")
     return made
 
@@ -60,6 +63,12 @@ def _cases(text: str) -> Sequence[object]:
             known = ", ".join(case.key for case in CASES)
             raise argparse.ArgumentTypeError(f"no case is called {pattern!r}; there are {known}")
     return [case for case in CASES if any(fnmatchcase(case.key, pattern) for pattern in patterns)]
+
+
+def _folder(text: str) -> str:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
+    return text
 
 
 def _at_least_one(text: str) -> int:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from .queues.base import Queue
 
 #: Between two jobs of a stream, and how much it varies, in seconds.
 INTERVAL, JITTER = 0.06, 0.01
+#: How long workers may take to begin a job.
+PATIENCE = 30
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class Task:
 
 
 class NothingHappens(Exception):
-    """The workers do not run jobs; their log is in the message."""
+    """The workers do not run jobs; the end of their log is in the message."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; the end of the workers' log:\n{Path('workers.log').read_text(errors='replace')[-2000:]}")
+        log = Path("workers.log").read_text(errors="replace").strip()
+        super().__init__(f"{what}; they wrote: {' | '.join(log.splitlines()[-5:])}")
 
 
 class Measurement:
@@ -110,8 +114,8 @@ class Measurement:
         self.queue.fill(range(size))
         marks = self._new_marks()
         self._settle()
-        with self._workers(tuned=tuned):
-            wait_until(lambda: len(marks) > 0, 30, "no job began")
+        with self._workers(tuned=tuned) as workers:
+            wait_for(marks, 1, workers)
             first = min(marks.began().values())
             self._wait_for_end(marks, first)
             finished, ended = self.queue.finished(), time.monotonic()
@@ -131,11 +135,11 @@ class Measurement:
         size = self.sizes.pickup
         marks = self._new_marks()
         self._settle()
-        with self._workers(tuned=False) as pids:
-            self._warm_up(marks, size)
+        with self._workers(tuned=False) as workers:
+            self._warm_up(marks, size, workers)
             called = self._stream(size)
-            wait_until(lambda: len(marks) > size, 15, "not all jobs began")
-            pss = processes.pss_megabytes(processes.tree(pids))
+            wait_for(marks, size + 1, workers)
+            pss = processes.pss_megabytes(processes.tree_of(workers))
         began = marks.began()
         delays = [(began[number] - called[number]) * 1000 for number in range(size)]
         return {"delays_ms": delays} | ({"pss": pss} if processes.CAN_WEIGH else {})
@@ -153,21 +157,21 @@ class Measurement:
     def idle(self) -> Values:
         """What waiting costs."""
         marks = self._new_marks()
-        with self._workers(tuned=False) as pids:
-            self._warm_up(marks, 0)
+        with self._workers(tuned=False) as workers:
+            self._warm_up(marks, 0, workers)
             time.sleep(self.sizes.quiet_seconds)
-            family = processes.tree(pids)
+            family = processes.tree_of(workers)
             before, began = processes.cpu_seconds(family), time.monotonic()
             time.sleep(self.sizes.idle_seconds)
             used, passed = processes.cpu_seconds(family) - before, time.monotonic() - began
         return {"cpu": used * 60 / passed}
 
-    def _warm_up(self, marks: Marks, number: int) -> None:
+    def _warm_up(self, marks: Marks, number: int, workers: processes.Workers) -> None:
         self.queue.enqueue(number)
-        wait_until(lambda: len(marks) > 0, 30, "the first job did not begin")
+        wait_for(marks, 1, workers)
         time.sleep(0.5)
 
-    def _workers(self, *, tuned: bool) -> Any:
+    def _workers(self, *, tuned: bool) -> AbstractContextManager[processes.Workers]:
         return processes.running(self.queue.workers(tuned=tuned), Path.cwd(), self.queue.ending)
 
     def _new_marks(self) -> Marks:
@@ -182,12 +186,14 @@ class Measurement:
             pass
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
-    """Wait for something that takes a while, but not for ever."""
-    gives_up_at = time.monotonic() + seconds
-    while not condition():
+def wait_for(marks: Marks, number: int, workers: processes.Workers) -> None:
+    """Wait until so many jobs have begun, but not for ever, nor for the dead."""
+    gives_up_at = time.monotonic() + PATIENCE
+    while len(marks) < number:
+        if all(worker.poll() is not None for worker in workers):
+            raise NothingHappens("the workers have ended")
         if time.monotonic() > gives_up_at:
-            raise NothingHappens(complaint)
+            raise NothingHappens("the workers run no jobs")
         time.sleep(0.005)
 
 

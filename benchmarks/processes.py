@@ -18,17 +18,18 @@ PROC = Path("/proc")
 CAN_WEIGH = (PROC / "self" / "smaps_rollup").exists()
 
 Command = Sequence[str]
+Workers = list[subprocess.Popen[bytes]]
 
 
 @contextmanager
-def running(commands: Sequence[Command], folder: Path, ending: signal.Signals) -> Iterator[list[int]]:
-    """Run commands in `folder` and give their pids; `ending` is the signal on which they end in good order."""
-    started: list[subprocess.Popen[bytes]] = []
+def running(commands: Sequence[Command], folder: Path, ending: signal.Signals) -> Iterator[Workers]:
+    """Run commands in `folder`; `ending` is the signal on which they end in good order."""
+    started: Workers = []
     try:
         started += (_start(command, folder) for command in commands)
-        yield [process.pid for process in started]
+        yield started
     finally:
-        family = tree([process.pid for process in started])
+        family = tree_of(started)
         for process in started:
             process.send_signal(ending)
         for process in started:
@@ -63,6 +64,11 @@ def kill(pids: Sequence[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def tree_of(workers: Workers) -> list[int]:
+    """The pids of workers and of all that they have started."""
+    return tree([process.pid for process in workers])
 
 
 def tree(roots: Sequence[int]) -> list[int]:
