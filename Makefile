@@ -1,7 +1,7 @@
 # Lorem News and the extensions below it. `make help` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format behaviours lock clean
+.PHONY: help run test bench lint format behaviours lock clean
 
 PORT ?= 8000
 # How many tests run at a time, and what else pytest should be told: make test ARGS="-k recurring".
@@ -25,6 +25,9 @@ run: $(VENV)/.run ## Lorem News, with its queue, on http://127.0.0.1:8000 (PORT=
 
 test: $(VENV)/.dev ## every test; those of PostgreSQL and MariaDB when a server answers on this machine
 	@eval "$$($(BIN)/python .ci/servers.py)" && exec $(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+bench: $(VENV)/.dev ## how fast it is here, beside its peers that are installed (ARGS=--quick, growth, --help)
+	@eval "$$($(BIN)/python .ci/servers.py)" && exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev ## style, types, and which module may import which
 	$(BIN)/ruff check

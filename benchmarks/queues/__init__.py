@@ -1,0 +1,1 @@
+"""One module for each queue: its settings and the calls it takes, nothing else."""
