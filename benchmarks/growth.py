@@ -22,7 +22,7 @@ from flask_queue.models.job import is_ready
 from flask_queue.operations import registration
 from flask_queue.operations.claim import Claim, claim
 from flask_queue.operations.dispatch import dispatch
-from flask_queue.operations.finish import finish_many
+from flask_queue.operations.finish import finishing
 from flask_queue.operations.selectors import Selector
 
 from . import databases
@@ -165,7 +165,7 @@ class Table:
 
     def finish(self, claims: Sequence[Claim]) -> None:
         """Write down that they are through."""
-        queue.database.transact(lambda connection: finish_many(connection, claims, preserve=True))
+        queue.database.transact(lambda connection: finishing(claims, preserve=True).take(connection))
 
     def overview(self) -> None:
         """The first page of the dashboard, from request to response."""

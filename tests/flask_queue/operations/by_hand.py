@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from flask_queue import FlaskQueue
@@ -39,6 +40,13 @@ class WorkerByHand:
     def claim_one(self) -> Claim:
         [claim] = self.claim(1)
         return claim
+
+    def looks(self) -> bool:
+        """Look whether there is anything to claim."""
+        return self._accounts.anything_ready()
+
+    def finish_and_claim(self, claims: Sequence[Claim], limit: int) -> list[Claim]:
+        return self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims), room=limit)
 
     def end(self, *endings: Ending, room: int = 0) -> list[Claim]:
         """Write endings down and claim what comes next, in one transaction."""

@@ -1,0 +1,89 @@
+"""What each step in the life of a job costs, in statements. Exact numbers: who adds one has to say so here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from flask_queue import FlaskQueue
+from flask_queue.operations.dispatch import dispatch
+
+from .by_hand import WorkerByHand
+from .declared import limited, plain
+from .test_claim import statements_of
+
+#: By database: SQLite, PostgreSQL, MariaDB. A transaction's BEGIN and COMMIT are statements too, and its COMMIT waits for the disk;
+#: a statement by itself is a transaction, so that each line below is one commit.
+COSTS = {
+    "enqueue": (1, 1, 1),
+    "enqueue limited": (4, 5, 5),
+    "enqueue a thousand": (4, 5, 7),
+    "look": (1, 1, 1),
+    "claim ten": (3, 1, 5),
+    "finish ten and claim ten": (4, 1, 6),
+    "finish a limited one, and let the next in": (8, 9, 10),
+    "fail": (5, 5, 5),
+    "dispatch five hundred": (4, 4, 4),
+}
+
+
+@pytest.mark.parametrize("step", COSTS)
+def test_a_step_takes_as_few_statements_as_it_can(app: Flask, queue: FlaskQueue, database_name: str, step: str) -> None:
+    act = _prepared(queue, step)
+    with statements_of(queue.database) as statements:
+        act()
+    expected = COSTS[step][["sqlite", "postgresql", "mariadb"].index(database_name)]
+    assert len(statements) == expected, [text for text, _ in statements]
+    begun, committed = ([text for text, _ in statements if text.startswith(word)] for word in ("BEGIN", "COMMIT"))
+    assert len(begun) == len(committed) == (0 if len(statements) == 1 else 1)
+
+
+@pytest.mark.databases("sqlite")
+def test_the_driver_sees_no_more_than_what_we_send(app: Flask, queue: FlaskQueue) -> None:
+    """Nobody watches but SQLite itself: the way without SQLAlchemy is the way that counts."""
+    seen: list[str] = []
+    queue.database.dispose()
+    event.listen(queue.database.engine, "connect", lambda connection, record: connection.set_trace_callback(seen.append))
+    enqueue, exchange = _prepared(queue, "enqueue"), _prepared(queue, "finish ten and claim ten")
+    for act, verbs in ((enqueue, ["INSERT"]), (exchange, ["BEGIN", "UPDATE", "UPDATE", "COMMIT"])):
+        del seen[:]
+        act()
+        assert [text.split()[0] for text in seen if not text.startswith("--")] == verbs
+
+
+def _prepared(queue: FlaskQueue, step: str) -> Callable[[], Any]:
+    """Everything up to the step is done; calling what is returned takes it."""
+    job = plain(queue)
+    if step.startswith("enqueue"):
+        if "limited" in step:
+            other = limited(queue)
+            return lambda: other.enqueue("a")
+        handles = [job.build(n) for n in range(1000)]
+        return (lambda: queue.enqueue_all(handles)) if "thousand" in step else job.enqueue
+    if step.startswith("dispatch"):
+        queue.enqueue_all([job.using(wait=0.01).build() for _ in range(500)])
+        _let_all_be_due(queue)
+        return lambda: queue.database.transact(lambda one: dispatch(one, queue.definitions, batch_size=500))
+    worker = WorkerByHand(queue)
+    if step == "look":
+        return worker.looks
+    if "limited" in step:
+        other = limited(queue)
+        other.enqueue("a")
+        other.enqueue("a")
+        claim = worker.claim_one()
+        return lambda: worker.finish(claim)
+    queue.enqueue_all([job.build() for _ in range(20)])
+    if step == "claim ten":
+        return lambda: worker.claim(10)
+    claims = worker.claim(10)
+    return (lambda: worker.fail(claims[0])) if step == "fail" else lambda: worker.finish_and_claim(claims, 10)
+
+
+def _let_all_be_due(queue: FlaskQueue) -> None:
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE queue_jobs SET scheduled_at = created_at")
