@@ -13,12 +13,11 @@ WIDTH, HEIGHT, MARGIN, TOP, BOTTOM = 250, 210, 48, 34, 40
 COLOURS = {"sqlite": "#0f9d76", "postgresql": "#3b82f6", "mariadb": "#d97706"}
 LABELS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
 STYLE = """\
-text { font: 12px system-ui, sans-serif; fill: #555 }
+text { font: 12px system-ui, sans-serif; fill: #7a7a7a }
 .title { font-weight: 600 }
 .axis { stroke: #888; stroke-opacity: .35 }
 path { fill: none; stroke-width: 2 }
-.p99 { stroke-width: 1.5; stroke-dasharray: 3 4 }
-@media (prefers-color-scheme: dark) { text { fill: #bbb } }"""
+.p99 { stroke-width: 1.5; stroke-dasharray: 3 4 }"""
 
 #: p50 and p99 by the number of rows, of each database.
 Lines = Mapping[str, Mapping[int, Sequence[float]]]
@@ -45,18 +44,27 @@ def _by_rows(found: Mapping[Any, Sequence[float]]) -> dict[int, Sequence[float]]
 
 @dataclass(frozen=True)
 class Scale:
-    """Where a point is in a panel: rows by their logarithm, milliseconds from zero up."""
+    """Where a point is in a panel. Both axes are logarithmic: what does not grow is level, however small it is."""
 
     fewest: int
     most: int
-    top: float
+    #: The powers of ten between which all milliseconds are.
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, lines: Lines) -> Scale:
+        """The scale on which all lines fit into the panel."""
+        sizes = [rows for by_rows in lines.values() for rows in by_rows]
+        values = [value for by_rows in lines.values() for values in by_rows.values() for value in values]
+        low = math.floor(math.log10(min(values)))
+        return cls(min(sizes), max(sizes), low, max(math.ceil(math.log10(max(values))), low + 1))
 
     def x(self, rows: float) -> float:
-        span = math.log10(self.most / self.fewest) or 1
-        return round(math.log10(rows / self.fewest) / span * WIDTH, 1)
+        return round(math.log(rows / self.fewest) / (math.log(self.most / self.fewest) or 1) * WIDTH, 1)
 
     def y(self, milliseconds: float) -> float:
-        return round(HEIGHT - milliseconds / self.top * HEIGHT, 1)
+        return round((self.high - math.log10(milliseconds)) / (self.high - self.low) * HEIGHT, 1)
 
     def path(self, points: Mapping[int, float]) -> str:
         return "M" + " L".join(f"{self.x(rows)} {self.y(value)}" for rows, value in points.items())
@@ -64,10 +72,9 @@ class Scale:
 
 def _panel(operation: str, lines: Lines) -> str:
     sizes = sorted({rows for by_rows in lines.values() for rows in by_rows})
-    top = round_up(max(value for by_rows in lines.values() for values in by_rows.values() for value in values))
-    scale = Scale(sizes[0], sizes[-1], top)
+    scale = Scale.of(lines)
     parts = [f'<text class="title" x="0" y="-14">{TITLES[operation]}, ms</text>']
-    for value in (0, top / 4, top / 2, top * 3 / 4, top):
+    for value in (10.0**power for power in range(scale.low, scale.high + 1)):
         parts.append(f'<line class="axis" x1="0" x2="{WIDTH}" y1="{scale.y(value)}" y2="{scale.y(value)}"/>')
         parts.append(f'<text x="-6" y="{scale.y(value) + 4}" text-anchor="end">{value:g}</text>')
     parts += [f'<text x="{scale.x(rows)}" y="{HEIGHT + 18}" text-anchor="middle">{_short(rows)}</text>' for rows in sizes]
@@ -86,12 +93,6 @@ def _legend(names: Sequence[str], y: int) -> str:
     x = MARGIN + len(names) * 110 + 20
     parts.append(f'<text x="{x}" y="{y}">solid: p50, dotted: p99; rows: ready jobs, and as many finished ones</text>')
     return "\n".join(parts)
-
-
-def round_up(number: float) -> float:
-    """The next number that is easy to divide by four."""
-    unit = 10.0 ** math.floor(math.log10(number))
-    return next(step * unit for step in (1, 2, 4, 8, 10) if number <= step * unit)
 
 
 def _short(rows: int) -> str:

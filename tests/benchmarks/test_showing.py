@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.page import with_part, write
-from benchmarks.plot import plot, round_up
+from benchmarks.plot import HEIGHT, WIDTH, plot
 from benchmarks.table import table
 
 ROOT = Path(__file__).parents[2]
@@ -58,8 +59,9 @@ def test_of_times_the_lowest_is_the_best_and_repetitions_are_taken_together() ->
 
 
 def test_figures_and_databases_without_results_are_left_out() -> None:
-    shown = table([row("raw on sqlite", "bulk", rate=1.0)])
+    shown = table([row("raw on sqlite", "bulk", rate=1.0), row("huey on sqlite", "pickup", delays_ms=[1.0])])
     assert "enqueue many, jobs/s" in shown
+    assert "memory" not in shown  # as where there is no /proc
     assert "drain" not in shown
     assert "postgresql" not in shown
 
@@ -97,9 +99,13 @@ def test_the_plot_is_svg_with_a_line_for_each_percentile_of_each_database() -> N
         assert [text.text for text in panel.findall("svg:text", space)][-2:] == ["1k", "1M"]
 
 
-@pytest.mark.parametrize(("number", "rounded"), [(0.3, 0.4), (1, 1), (70, 80), (81, 100), (1001, 2000)])
-def test_axes_end_at_numbers_that_are_easily_divided(number: float, rounded: float) -> None:
-    assert round_up(number) == pytest.approx(rounded)
+def test_what_does_not_grow_is_level_and_every_line_is_within_its_panel() -> None:
+    level = json.loads(json.dumps(GROWTH).replace("3.0, 70.0", "1.0, 2.0"))
+    for d in re.findall(r'<path class=.* d="M([^"]+)"', plot(level)):
+        (x1, y1), (x2, y2) = (map(float, point.split()) for point in d.split(" L"))
+        assert (x1, x2) == (0, WIDTH)
+        assert y1 == y2
+        assert 0 <= y1 <= HEIGHT
 
 
 @pytest.fixture
