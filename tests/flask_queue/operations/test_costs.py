@@ -16,7 +16,7 @@ from .by_hand import WorkerByHand
 from .declared import limited, plain
 from .test_claim import statements_of
 
-#: By database: SQLite, PostgreSQL, MariaDB. A transaction's BEGIN and COMMIT are statements too, and its COMMIT waits for the disk;
+#: By database: SQLite, PostgreSQL, MariaDB. BEGIN and COMMIT are statements too, and a COMMIT waits for the disk;
 #: a statement by itself is a transaction, so that each line below is one commit.
 COSTS = {
     "enqueue": (1, 1, 1),
@@ -25,8 +25,8 @@ COSTS = {
     "look": (1, 1, 1),
     "claim ten": (3, 1, 5),
     "finish ten and claim ten": (4, 1, 6),
-    "finish a limited one, and let the next in": (8, 9, 10),
-    "fail": (5, 5, 5),
+    "finish a limited one, and let the next in": (7, 8, 8),
+    "fail": (4, 4, 4),
     "dispatch five hundred": (4, 4, 4),
 }
 
