@@ -229,7 +229,7 @@ def test_a_wrong_statement_is_not_called_an_outage(site_app: Flask, admin: Visit
 @pytest.fixture
 def count_statements(site_app: Flask, queue: FlaskQueue) -> Callable[[FlaskClient, str], int]:
     with site_app.app_context():
-        engine = queue.database.autocommit
+        engine = queue.database.engine
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
 

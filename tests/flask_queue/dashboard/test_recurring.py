@@ -67,7 +67,7 @@ def test_the_list_takes_as_many_statements_for_many_tasks_as_for_one(
 ) -> None:
     counted: list[str] = []
     with site_app.app_context():
-        engine = queue.database.autocommit
+        engine = queue.database.engine
     event.listen(engine, "before_cursor_execute", lambda *call: counted.append(call[2]))
     sizes = []
     for number in range(12):
