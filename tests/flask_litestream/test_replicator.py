@@ -163,7 +163,7 @@ def test_the_second_starter_stands_by_and_takes_over(stage: Stage) -> None:
     try:
         assert has_ended(first)
         eventually(lambda: other_pid(stage, first))
-        assert second.state is State.RUNNING
+        eventually(lambda: second.state is State.RUNNING)
     finally:
         second.stop()
     assert not is_locked(stage.backups.lock_path)
