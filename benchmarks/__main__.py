@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +26,12 @@ NOT_INSTALLED = "not installed"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for."""
     asked = parser().parse_args(arguments)
-    return {"compare": run_comparison, "growth": run_growth, "page": write_page}[asked.what](asked)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is put away on the way out
+    try:
+        return {"compare": run_comparison, "growth": run_growth, "page": write_page}[asked.what](asked)
+    except KeyboardInterrupt:
+        print("Stopped; nothing is left behind.", file=sys.stderr)
+        return 130
 
 
 def run_comparison(asked: argparse.Namespace) -> int:

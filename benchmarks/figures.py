@@ -26,13 +26,13 @@ class Sizes:
     bulk: int = 10_000
     drain: int = 5000
     #: A drain is judged by what is finished after so many seconds, if not all is.
-    drain_seconds: float = 5.0
+    drain_seconds: float = 4.0
     #: In one repetition.
     pickup: int = 50
     quiet_seconds: float = 10.0
     idle_seconds: float = 20.0
     #: How long to wait for the machine to be quiet before each measurement.
-    patience: float = 5.0
+    patience: float = 3.0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
