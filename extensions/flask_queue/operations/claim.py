@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select
 
 from ..database import Move, Prepared, Step, is_one_of, now
-from ..models.job import is_ready, jobs
+from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
+from ..models.seek import exactly
 from .selectors import Selector
 
 #: How far down the line a worker looks for jobs of one kind when the other kind has no room, in rows.
@@ -91,7 +92,8 @@ _PLACE_IN_LINE = itemgetter(Claim._fields.index("priority"), Claim._fields.index
 # In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
 _FIRST: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
 _ANY_READY = Prepared(_FIRST)
-_ANY_READY_IN = Prepared(_FIRST.where(_IN_QUEUE))
+_OF_QUEUE = bindparam("of_queue", type_=jobs.c.queue_name.type)
+_ANY_READY_IN = Prepared(_FIRST.where(exactly(State.READY, jobs.c.queue_name, _OF_QUEUE)))
 
 
 def claim(

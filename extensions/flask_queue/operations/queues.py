@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, func, literal_column, select
 
 from ..database import AnyRow, insert_ignoring, now
-from ..models.job import is_ready, jobs
+from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
+from ..models.seek import exactly
 
-_NAMED = jobs.c.queue_name == bindparam("queue_name")
+_NAMED = exactly(State.READY, jobs.c.queue_name, bindparam("queue_name", type_=jobs.c.queue_name.type))
 _SIZE = select(func.count()).select_from(jobs).where(is_ready, _NAMED)
 # When it became due, not when it was made: a scheduled job waits from then on.
 _OLDEST = select(func.min(jobs.c.scheduled_at), now()).where(is_ready, _NAMED)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
-from ..models.job import is_ready, jobs
+from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
+from ..models.seek import after, at_least
 
 _PAUSED = select(pauses.c.queue_name)
-_FIRST_NAME = select(func.min(jobs.c.queue_name)).where(is_ready)
-_NEXT_NAME = _FIRST_NAME.where(jobs.c.queue_name > bindparam("after"))
-_FIRST_LIKE = _FIRST_NAME.where(jobs.c.queue_name >= bindparam("prefix"))
+# Not min(): PostgreSQL would read all names, where it has to look for the first one behind another.
+_FIRST_NAME = select(jobs.c.queue_name).where(is_ready).order_by(jobs.c.queue_name).limit(1)
+_NEXT_NAME = _FIRST_NAME.where(after(State.READY, jobs.c.queue_name, bindparam("after", type_=jobs.c.queue_name.type)))
+_FIRST_LIKE = _FIRST_NAME.where(at_least(State.READY, jobs.c.queue_name, bindparam("prefix", type_=jobs.c.queue_name.type)))
 
 
 @dataclass(frozen=True, slots=True)

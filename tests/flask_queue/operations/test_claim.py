@@ -14,9 +14,9 @@ from flask_queue import FlaskQueue
 from flask_queue.database import Database, insert_many
 from flask_queue.jobs.definition import JobDefinition
 from flask_queue.models import jobs
-from flask_queue.operations.claim import claim
+from flask_queue.operations.claim import anything_ready, claim
 from flask_queue.operations.enqueue import database_time
-from flask_queue.operations.selectors import Selector
+from flask_queue.operations.selectors import Selector, ready_names
 from tests.harness.databases import connect
 from tests.harness.tables import Tables
 
@@ -274,6 +274,22 @@ def test_a_claim_goes_by_an_index(
             assert "seq scan on queue_jobs" not in steps, (text, steps)
             assert "filesort" not in steps, (text, steps)
             assert "temp b-tree" not in steps, (text, steps)
+
+
+@pytest.mark.behaviour("C17")
+@pytest.mark.databases("postgresql")
+def test_a_queue_is_found_without_reading_those_before_it(app: Flask, queue: FlaskQueue, database_url: str) -> None:
+    """PostgreSQL makes no use of what a partial index implies, and would read it from its beginning."""
+    _fill(queue, ready=20_000, finished=0)
+    with statements_of(queue.database) as statements, queue.database.connect() as connection:
+        assert ready_names(connection, "ot") == ["other"]
+        assert anything_ready(connection, Selector.parse(["other"]))
+    looks = [(text, parameters) for text, parameters in statements if "queue_jobs" in text]
+    assert len(looks) == 3
+    for text, parameters in looks:
+        steps = plan(database_url, text, parameters)
+        assert "index cond: (row(state, queue_name) >" in steps or "index cond: ((row(state, queue_name) >" in steps, steps
+        assert "aggregate" not in steps, steps
 
 
 def _fill(queue: FlaskQueue, *, ready: int, finished: int) -> None:

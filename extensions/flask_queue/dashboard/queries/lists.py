@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Sele
 from ...database import AnyRow
 from ...models import State, attempts, jobs, processes
 from ...models.job import is_claimed
+from ...models.seek import at_least, at_most, exactly
 from ..filters import Filters, only
 from ..formatting import COUNT_CAP
 from ..listings import Listing
 from .counts import Size, capped_count
-from .seek import at_least, at_most, exactly
 
 #: How many rows at the head of a list a filter without an index looks at.
 SCAN_LIMIT = 100_000

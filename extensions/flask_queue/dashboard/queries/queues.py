@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
 from ...models import State, jobs, pauses
 from ...models.job import is_ready
+from ...models.seek import exactly
 from ..formatting import COUNT_CAP
 from .counts import capped_count, one
-from .seek import exactly
 
 #: How many jobs, newest first, tell whether a queue without waiting jobs has been used.
 RECENT_JOBS = 100_000

@@ -10,12 +10,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, literal, literal_column, tuple_
 
-from ...models import State, jobs
+from .job import State, jobs
 
 
 def at_least(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     """`column >= value` among the jobs of a state, whose index has `column` next."""
     return and_(column >= value, tuple_(jobs.c.state, column) >= _place(state, column, value))
+
+
+def after(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
+    """`column > value` among the jobs of a state."""
+    return and_(column > value, tuple_(jobs.c.state, column) > _place(state, column, value))
 
 
 def at_most(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
@@ -30,4 +35,5 @@ def exactly(state: State, column: ColumnElement[Any], value: Any) -> ColumnEleme
 
 
 def _place(state: State, column: ColumnElement[Any], value: Any) -> Any:
-    return tuple_(literal_column(f"'{state.value}'"), literal(value, column.type))
+    bound = value if isinstance(value, ColumnElement) else literal(value, column.type)
+    return tuple_(literal_column(f"'{state.value}'"), bound)
