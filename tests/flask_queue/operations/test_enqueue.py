@@ -170,7 +170,7 @@ def test_a_job_that_a_rule_discards_leaves_no_row(app: Flask, queue: FlaskQueue,
 
 @pytest.mark.behaviour("F26")
 def test_a_stale_holder_lets_jobs_be_discarded_until_its_slot_expires(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
-    job = limited(queue, on_conflict="discard", duration=0.3)
+    job = limited(queue, on_conflict="discard", duration=60)
     job.enqueue("a")
     worker = WorkerByHand(queue)
     worker.claim_one()
