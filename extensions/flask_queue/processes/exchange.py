@@ -54,6 +54,8 @@ class Exchange:
         self._look_wanted = False
         #: The last transaction failed: endings wait for a retry.
         self.failing = False
+        #: How many transactions there were.
+        self.settled = 0
 
     # --- what a worker asks -----------------------------------------------------------------------
 
@@ -121,6 +123,7 @@ class Exchange:
             self.failing = True
             raise
         self.failing = False
+        self.settled += 1
         del self._endings[: len(endings)]
         self._forget(endings)
         self._keep(claims)

@@ -14,6 +14,10 @@ from ..errors import JobTimeoutError
 from ..operations.claim import Claim
 from .performer import Ending, Performer, deadline_after, timeout_error
 
+#: Jobs that take less than this on average, in seconds, are through before another thread is awake.
+BRISK = 0.0001
+#: How much of the average is the latest job's.
+_WEIGHT = 1 / 8
 #: A thread that was interrupted gets so long to notice, in seconds: code outside Python does not see an exception coming.
 GRACE = 2.0
 
@@ -58,6 +62,10 @@ class Pool:
         self._idle: list[_Seat] = []
         #: A thread has been woken and has not looked at the line yet.
         self._ringing = False
+        #: How long a job takes, in seconds, on average; not brisk until proven.
+        self._pace = 4 * BRISK
+        #: How many claims were taken out of the line, now and when somebody last asked.
+        self._taken = self._taken_before = 0
         self._closed = False
         # Guards a seat's job against being interrupted just when it ends.
         self._lock = threading.Lock()
@@ -73,9 +81,16 @@ class Pool:
         threading.Thread(target=self._run, args=(seat,), name=f"{self._name}-{len(self._seats)}", daemon=True).start()
 
     def post(self, claims: Sequence[Claim]) -> None:
-        """Put claims into the line, and wake a thread for them."""
+        """Put claims into the line, and wake a thread for them where none is awake, or is awake for long."""
         self._line.extend(claims)
-        self._ring()
+        if not self._is_brisk or len(self._idle) == len(self._seats):
+            self._ring()
+
+    def push(self) -> None:
+        """Wake a thread for a line that has not moved since the last call: whoever was to take it is held up by a long job."""
+        if self._line and self._taken == self._taken_before:
+            self._ring()
+        self._taken_before = self._taken
 
     def close(self) -> list[Claim]:
         """Let threads end with the jobs that they are at.
@@ -101,7 +116,9 @@ class Pool:
     def _run(self, seat: _Seat) -> None:
         seat.ident = threading.get_ident()
         while not seat.abandoned and (claim := self._next(seat)) is not None:
+            began = time.perf_counter()
             ending = self._perform(seat, claim)
+            self._pace += (time.perf_counter() - began - self._pace) * _WEIGHT
             if ending is not None:
                 self._done(ending)
 
@@ -115,7 +132,8 @@ class Pool:
                     return None
                 self._wait(seat)
             else:
-                if self._line:
+                self._taken += 1
+                if self._line and not self._is_brisk:
                     self._ring()
                 return claim
 
@@ -126,12 +144,13 @@ class Pool:
         seat.bell.acquire()
         self._ringing = False
 
-    def _ring(self) -> None:
-        """Wake one idle thread, unless one is on its way; that one wakes the next.
+    @property
+    def _is_brisk(self) -> bool:
+        """Jobs are so short that one thread is best left alone with them: others would only take turns with it."""
+        return self._pace < BRISK
 
-        When jobs are short, whoever is awake has often run the whole line before another thread is: to wake all would be for
-        nothing, and takes longer than the jobs.
-        """
+    def _ring(self) -> None:
+        """Wake one idle thread, unless one is on its way; that one wakes the next."""
         if self._ringing:
             return
         try:

@@ -56,7 +56,10 @@ class Worker(Process):
         )
         self._listener = Listener(runtime.database)
         self._pause = _FIRST_PAUSE
-        self._nudged = False
+        self._looked_at = float("-inf")
+        #: The main thread looks after the others every ENDING_DELAY, so that nobody has to wake it.
+        self._is_watching = False
+        self._settled_before = 0
         #: The main thread sleeps without listening for news of jobs, as there was no room for any.
         self._is_deaf = False
 
@@ -93,15 +96,23 @@ class Worker(Process):
         super().work()
 
     def poll(self) -> float:
-        if self._nudged:
-            self._nudged = False
-            return ENDING_DELAY
+        self._is_watching = False  # from here on, who leaves something to us wakes us
         has_news = self._listener.drain()
-        self._settle(look=True, peek=not has_news)
+        look = has_news or time.monotonic() - self._looked_at >= self.polling_interval
+        is_moving = self._exchange.settled != self._settled_before
+        self._pool.push()
+        if look or not is_moving:
+            self._settle(look=look, peek=not has_news)
+        self._settled_before = self._exchange.settled
         self._interrupt_late()
         if self._exchange.failing:
             return self._pause
-        return self.polling_interval if self._exchange.has_room else LONGEST_NAP
+        if is_moving or self._pool.has_line:
+            self._is_watching = True
+            return ENDING_DELAY
+        if not self._exchange.has_room:
+            return LONGEST_NAP
+        return max(0.0, self._looked_at + self.polling_interval - time.monotonic())
 
     def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
         deadline = self._pool.next_deadline()
@@ -115,6 +126,8 @@ class Worker(Process):
         """
         :param peek: see first whether there is anything to claim: nobody has said so, and a claim takes locks.
         """
+        if look:
+            self._looked_at = time.monotonic()
         try:
             has_more = not (peek and self._exchange.has_room) or self._accounts.anything_ready()
             self._exchange.settle(look=look and has_more)
@@ -127,18 +140,12 @@ class Worker(Process):
 
     def _thread_done(self, ending: Ending) -> None:
         self._exchange.hand_in(ending)
-        if self._pool.has_line and not self._exchange.failing:
-            self._nudge()
-            return
-        if not self._exchange.failing:
+        if not self._pool.has_line and not self._exchange.failing:
             self._settle(look=False)
-        if self.stopping or self._exchange.failing or (self._is_deaf and self._exchange.has_room):
+        if self._pool.has_line and not self._is_watching:
+            self._is_watching = True  # over the line, and the endings that are left to who runs the last job of it
             self._alarm.wake()
-
-    def _nudge(self) -> None:
-        """Leave an ending to the thread that runs the end of the line; the main thread sees to it should that take long."""
-        if not self._nudged:
-            self._nudged = True
+        if self.stopping or self._exchange.failing or (self._is_deaf and self._exchange.has_room):
             self._alarm.wake()
 
     def _task_done(self, ending: Ending) -> None:

@@ -132,6 +132,33 @@ def test_a_long_job_holds_no_others_up(app: Flask, queue: FlaskQueue, gate: Gate
         wait_for(queue, finished=31)
 
 
+@pytest.mark.behaviour("C16")
+@pytest.mark.parametrize("prefetch", [0, 5])
+def test_a_long_job_behind_short_ones_holds_no_others_up(
+    app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None], prefetch: int
+) -> None:
+    """One thread runs short jobs by itself. When one takes long after all, the others come for the rest of the line."""
+    short = plain(queue)
+    with worker(queue, threads=3, prefetch=prefetch):
+        queue.enqueue_all([short.build(n) for n in range(200)])
+        wait_for(queue, finished=200)
+        queue.enqueue_all([gated.build(0), gated.build(1), *(short.build(n) for n in range(3)), gated.build(2)])
+        eventually(lambda: gate.inside == 3, what="three threads at work")
+        wait_for(queue, finished=203)
+        gate.opened.set()
+
+
+@pytest.mark.behaviour("C16")
+def test_an_ending_does_not_wait_for_a_long_job_behind_it(
+    app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None]
+) -> None:
+    short = plain(queue)
+    with worker(queue, threads=1, prefetch=5, polling_interval=30):
+        queue.enqueue_all([short.build(), gated.build(0), short.build()])
+        wait_for(queue, finished=1, claimed=2)
+        gate.opened.set()
+
+
 @pytest.mark.behaviour("C14")
 def test_a_full_worker_does_not_look_and_begins_at_once_when_it_can(
     app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None]
