@@ -8,21 +8,23 @@ from .bulk import insert_many
 from .clock import now, now_plus
 from .engines import Database, forget_connections, set_pragmas
 from .faults import DatabaseError, is_missing_table, is_outage, is_transient
+from .lines import HeadsOfLines
 from .lists import is_one_of
-from .locks import as_committed, lock_keys
+from .locks import CommittedRead, lock_keys
 from .prepared import Prepared
 from .statements import CHANNEL, AnyRow, Insertion, Move, Step, insert_ignoring, notify
 
 __all__ = [
     "CHANNEL",
     "AnyRow",
+    "CommittedRead",
     "Database",
     "DatabaseError",
+    "HeadsOfLines",
     "Insertion",
     "Move",
     "Prepared",
     "Step",
-    "as_committed",
     "forget_connections",
     "insert_ignoring",
     "insert_many",

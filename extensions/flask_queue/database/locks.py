@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql, postgresql
 
 from .clock import now
 from .engines import OURS
+from .prepared import PlainRow, Prepared
 
 
 def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> None:
@@ -22,21 +23,27 @@ def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> No
     """
     dialect = connection.dialect.name
     if dialect == "postgresql":
-        connection.execute(_ADVISORY_LOCKS, {"keys": sorted(keys)})
+        _ADVISORY_LOCKS.rows(connection, {"keys": sorted(keys)})
     elif dialect != "sqlite":
         connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
     elif not _is_ours(connection):  # the application's transaction takes the lock when it first writes, if only nothing
         connection.execute(update(table).where(false()).values(used_at=now()))
 
 
-def as_committed(connection: Connection, statement: Select[Any]) -> Select[Any]:
-    """`statement` so that it sees what is committed when it runs.
+class CommittedRead:
+    """A read that sees what is committed when it runs.
 
     The application's transactions on MySQL look at the instant at which they began; only what locks its rows sees them anew.
     """
-    if connection.dialect.name in ("mysql", "mariadb") and not _is_ours(connection):
-        return statement.with_for_update(read=True)
-    return statement
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self._plain = Prepared(statement)
+        self._locking = Prepared(statement.with_for_update(read=True))
+
+    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
+        """Run it, and return its rows."""
+        is_dated = connection.dialect.name in ("mysql", "mariadb") and not _is_ours(connection)
+        return (self._locking if is_dated else self._plain).rows(connection, parameters)
 
 
 def _is_ours(connection: Connection) -> bool:
@@ -44,7 +51,7 @@ def _is_ours(connection: Connection) -> bool:
 
 
 _KEYS = func.unnest(cast(bindparam("keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
-_ADVISORY_LOCKS = select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0))))
+_ADVISORY_LOCKS = Prepared(select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0)))))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..database import as_committed, is_one_of, lock_keys, now
+from ..database import CommittedRead, is_one_of, lock_keys, now
 from ..models.concurrency_key import concurrency_keys
 from ..models.job import State, jobs
 from ..models.job import is_in_line as in_line
@@ -16,7 +16,7 @@ from ..models.job import is_in_line as in_line
 if TYPE_CHECKING:
     from ..jobs.definition import JobDefinition
 
-_HOLDERS = (
+_HOLDERS = CommittedRead(
     select(jobs.c.concurrency_key, func.count())
     .where(
         is_one_of(jobs.c.concurrency_key, "keys"),
@@ -69,8 +69,7 @@ class Slots:
         self._held: dict[str, int] = {}
         if keys:
             lock_keys(connection, concurrency_keys, keys)
-            rows = connection.execute(as_committed(connection, _HOLDERS), {"keys": list(keys), "except_id": except_id})
-            self._held.update((key, count) for key, count in rows)
+            self._held.update(_HOLDERS.rows(connection, {"keys": list(keys), "except_id": except_id}))
 
     def free(self, key: str, to: int) -> int:
         """How many of the `to` slots of `key` nobody holds."""

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select, update
 
-from ..database import is_one_of, now_plus
+from ..database import HeadsOfLines, Prepared, is_one_of, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import is_blocked, is_in_line, jobs
 from .slots import Slots, rule_of
 
-_LINE = (
-    select(
-        jobs.c.id,
-        jobs.c.name,
-        jobs.c.attempts,
-        jobs.c.crashes,
-        jobs.c.concurrency_key,
-        jobs.c.concurrency_limit,
-        jobs.c.concurrency_duration,
+
+class _Waiting(NamedTuple):
+    """What decides on the admission of a blocked job."""
+
+    id: int
+    name: str
+    attempts: int
+    crashes: int
+    concurrency_key: str
+    concurrency_limit: int | None
+    concurrency_duration: float
+
+
+def _line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
+    return (
+        select(*(jobs.c[name] for name in _Waiting._fields))
+        .where(jobs.c.concurrency_key == key, is_blocked, is_in_line)
+        .order_by(jobs.c.priority, jobs.c.id)
+        .limit(count)
     )
-    .where(jobs.c.concurrency_key == bindparam("key"), is_blocked, is_in_line)
-    .order_by(jobs.c.priority, jobs.c.id)
-)
+
+
 # Whoever holds such a row is about to take it out of the line, so it is passed over rather than waited for.
-_NEXT = _LINE.limit(bindparam("count")).with_for_update(skip_locked=True)
-_FIRST = _LINE.limit(1)
-_TO_READY = (
+_NEXT = HeadsOfLines(_line)
+_TO_READY = Prepared(
     update(jobs)
     .where(is_one_of(jobs.c.id, "ids"), is_blocked)
     .values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
@@ -53,27 +61,33 @@ def unblock(
     """
     # Locked before we look: who is about to block behind the job that has just ended holds the lock, and is not to be seen yet.
     slots = Slots(connection, keys)
-    waiting = {key: row for key in sorted(keys) if (row := connection.execute(_FIRST, {"key": key}).first())}
-    return sum(_unblock_key(connection, key, row, slots, definitions, at_most) for key, row in waiting.items())
+    first = _admit(connection, dict.fromkeys(sorted(keys), 1), slots, definitions)
+    # Its definition says how many more may come.
+    more = {job.concurrency_key: _room_for_more(job, slots, definitions, at_most) for job in first}
+    rest = _admit(connection, {key: count for key, count in more.items() if count}, slots, definitions)
+    return len(first) + len(rest)
 
 
-def _unblock_key(
-    connection: Connection,
-    key: str,
-    first: Any,
-    slots: Slots,
-    definitions: Mapping[str, JobDefinition[Any, Any]],
-    at_most: int | None,
+def _admit(
+    connection: Connection, wanted: Mapping[str, int], slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]]
+) -> list[_Waiting]:
+    """Let in as many of each key as are wanted and find a slot."""
+    waiting = map(_Waiting._make, _NEXT.rows(connection, wanted) if wanted else ())
+    admitted = [
+        job for job in waiting if (rule := rule_of(job, definitions)) is None or slots.take(job.concurrency_key, rule.to)
+    ]
+    if admitted:
+        _TO_READY.count(connection, {"ids": [job.id for job in admitted]})
+    return admitted
+
+
+def _room_for_more(
+    first: _Waiting, slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]], at_most: int | None
 ) -> int:
+    """How many more of a key may come in behind the first. Where there is no limit any more, each lets one in."""
     rule = rule_of(first, definitions)
-    free = slots.free(key, rule.to) if rule else at_most or 1
-    if free == 0:
-        return 0
-    rows = connection.execute(_NEXT, {"key": key, "count": min(free, at_most or free)}).all()
-    ids = [row.id for row in rows if (rule := rule_of(row, definitions)) is None or slots.take(key, rule.to)]
-    if ids:
-        connection.execute(_TO_READY, {"ids": ids})
-    return len(ids)
+    free = slots.free(first.concurrency_key, rule.to) if rule else 0
+    return free if at_most is None else min(free, at_most - 1)
 
 
 def blocked_keys(connection: Connection, *, after: str = "", limit: int) -> list[str]:

@@ -25,7 +25,8 @@ COSTS = {
     "look": (1, 1, 1),
     "claim ten": (3, 1, 5),
     "finish ten and claim ten": (4, 1, 6),
-    "finish a limited one, and let the next in": (7, 8, 8),
+    "finish a limited one, and let the next in": (6, 7, 7),
+    "finish ten limited ones, and let the next of each in": (15, 7, 16),
     "fail": (4, 4, 4),
     "dispatch five hundred": (4, 4, 4),
 }
@@ -73,10 +74,10 @@ def _prepared(queue: FlaskQueue, step: str) -> Callable[[], Any]:
         return worker.looks
     if "limited" in step:
         other = limited(queue)
-        other.enqueue("a")
-        other.enqueue("a")
-        claim = worker.claim_one()
-        return lambda: worker.finish(claim)
+        keys = "abcdefghij" if "ten" in step else "a"
+        queue.enqueue_all([other.build(key) for key in keys * 2])
+        claims = worker.claim(10)
+        return lambda: worker.finish(*claims)
     queue.enqueue_all([job.build() for _ in range(20)])
     if step == "claim ten":
         return lambda: worker.claim(10)

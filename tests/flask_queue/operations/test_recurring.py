@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -181,8 +182,10 @@ def test_a_task_counts_anew_only_when_its_times_change(app: Flask, queue: FlaskQ
     added = effective_at(queue, "a")
     synchronize(queue, values("a", description="said better", priority=3))
     assert effective_at(queue, "a") == added
+    time.sleep(0.002)
     synchronize(queue, values("a", schedule="every hour"))
     retimed = effective_at(queue, "a")
+    time.sleep(0.002)  # SQLite's clock tells milliseconds
     assert retimed > added
     synchronize(queue, values("a", schedule="every hour", time_zone="Asia/Tokyo"))
     assert effective_at(queue, "a") > retimed

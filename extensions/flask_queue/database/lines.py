@@ -1,0 +1,37 @@
+"""The first rows of each of several lines, such as those that wait for the same key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, bindparam, cast, column, func, select, true
+from sqlalchemy.dialects import postgresql
+
+from .prepared import PlainRow, Prepared
+
+
+class HeadsOfLines:
+    """Picks and locks rows; those that others have locked are passed over. PostgreSQL takes one statement for all lines.
+
+    :param line: makes the query for one line: conditions, order and limit, of its key and how many rows are wanted.
+    """
+
+    def __init__(self, line: Callable[[ColumnElement[str], ColumnElement[int]], Select[Any]]) -> None:
+        locking = line(bindparam("key"), bindparam("count")).with_for_update(skip_locked=True)
+        self._of_one = Prepared(locking)
+        arrays = (cast(bindparam("keys"), postgresql.ARRAY(Text)), cast(bindparam("counts"), postgresql.ARRAY(Integer)))
+        wanted = (
+            func.unnest(*arrays).table_valued(column("key", Text), column("count", Integer), name="wanted").render_derived()
+        )
+        each = line(wanted.c.key, wanted.c.count).with_for_update(skip_locked=True).lateral("each")
+        self._of_all = Prepared(select(each).select_from(wanted).join(each, true()))
+
+    def rows(self, connection: Connection, wanted: Mapping[str, int]) -> list[PlainRow]:
+        """The first rows of each line.
+
+        :param wanted: how many at most, by key.
+        """
+        if connection.dialect.name == "postgresql":
+            return self._of_all.rows(connection, {"keys": list(wanted), "counts": list(wanted.values())})
+        return [row for key, count in wanted.items() for row in self._of_one.rows(connection, {"key": key, "count": count})]
