@@ -11,6 +11,7 @@ from .faults import DatabaseError, is_missing_table, is_outage, is_transient
 from .lines import HeadsOfLines
 from .lists import is_one_of
 from .locks import CommittedRead, lock_keys
+from .lookout import Lookout
 from .prepared import Prepared
 from .statements import CHANNEL, AnyRow, Insertion, Move, Step, insert_ignoring, notify
 
@@ -22,6 +23,7 @@ __all__ = [
     "DatabaseError",
     "HeadsOfLines",
     "Insertion",
+    "Lookout",
     "Move",
     "Prepared",
     "Step",

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
 
-from ..database import AnyRow, is_one_of, now, now_plus
+from ..database import AnyRow, Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import is_scheduled, jobs
 from .slots import Slots, keys_of, rule_of
@@ -28,6 +28,12 @@ _DUE = (
     .limit(bindparam("batch_size"))
     .with_for_update(skip_locked=True)
 )
+_IS_ANY_DUE = Prepared(
+    select(literal_column("1"))
+    .where(is_scheduled, jobs.c.scheduled_at <= now())
+    .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
+    .limit(1)
+)
 _PICKED = (is_one_of(jobs.c.id, "ids"), is_scheduled)
 _TO_READY = update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=None)
 _TO_READY_LIMITED = (
@@ -37,6 +43,11 @@ _TO_BLOCKED = (
     update(jobs).where(*_PICKED).values(state=literal_column("'blocked'"), expires_at=now_plus(jobs.c.concurrency_duration))
 )
 _TO_NOWHERE = delete(jobs).where(*_PICKED)
+
+
+def anything_due(connection: Connection) -> bool:
+    """Whether `dispatch` could find something: a look that locks nothing."""
+    return bool(_IS_ANY_DUE.rows(connection, {}))
 
 
 def dispatch(connection: Connection, definitions: Mapping[str, JobDefinition[Any, Any]], *, batch_size: int) -> int:

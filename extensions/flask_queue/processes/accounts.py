@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ..database import Step, is_transient
+from ..database import Lookout, Step, is_transient
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
 from ..operations.selectors import Selector
@@ -22,6 +22,7 @@ class Accounts:
     def __init__(self, runtime: Runtime, selector: Selector, process_name: str) -> None:
         self._runtime = runtime
         self._selector = selector
+        self._lookout = Lookout(runtime.database, lambda connection: anything_ready(connection, selector))
         self._process_name = process_name
         #: The registration of the process, once it has one.
         self.process_id: int | None = None
@@ -34,8 +35,11 @@ class Accounts:
 
     def anything_ready(self) -> bool:
         """Whether a claim could find something: a look that locks nothing."""
-        with self._runtime.database.connect() as connection:
-            return anything_ready(connection, self._selector)
+        return self._lookout.ask()
+
+    def close(self) -> None:
+        """Nobody will look any more."""
+        self._lookout.close()
 
     def transact(self, endings: Sequence[Ending], room: Room) -> Sequence[Claim]:
         """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`."""

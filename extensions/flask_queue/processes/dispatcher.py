@@ -8,7 +8,7 @@ from typing import Any
 
 from ..config import DispatcherOptions
 from ..models.process import Kind
-from ..operations.dispatch import dispatch
+from ..operations.dispatch import anything_due, dispatch
 from ..operations.unblock import blocked_keys, unblock
 from .registered import Process
 from .runtime import Runtime
@@ -39,9 +39,15 @@ class Dispatcher(Process):
     def poll(self) -> float:
         if self.concurrency_maintenance and self._is_maintenance_due():
             self._maintain_concurrency()
-        while not self.stopping and self.dispatch() >= self.batch_size:
-            pass
+        if self._anything_due():
+            while not self.stopping and self.dispatch() >= self.batch_size:
+                pass
         return self.polling_interval
+
+    def _anything_due(self) -> bool:
+        """Mostly there is nothing, and to find that out takes no transaction, which would keep other writers from SQLite."""
+        with self.runtime.database.connect() as connection:
+            return anything_due(connection)
 
     def dispatch(self) -> int:
         """Move one batch of due jobs on; how many there were."""

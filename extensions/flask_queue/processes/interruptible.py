@@ -18,6 +18,8 @@ class Interruptible:
         self._poll = select.poll()
         self._watched: list[int] = []
         self._poll.register(self._reader, select.POLLIN)
+        #: Whether one of the descriptors could be read when the last nap ended.
+        self.has_heard = False
 
     def wake(self) -> None:
         """End the nap, or the next one."""
@@ -31,7 +33,9 @@ class Interruptible:
         """
         self._watch(descriptors)
         ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)]
-        if self._reader in ready:
+        woken = self._reader in ready
+        self.has_heard = len(ready) > woken
+        if woken:
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._reader, 1024):
                     pass

@@ -97,7 +97,7 @@ class Worker(Process):
 
     def poll(self) -> float:
         self._is_watching = False  # from here on, who leaves something to us wakes us
-        has_news = self._listener.drain()
+        has_news = self._alarm.has_heard and self._listener.drain()
         look = has_news or time.monotonic() - self._looked_at >= self.polling_interval
         is_moving = self._exchange.settled != self._settled_before
         self._pool.push()
@@ -203,6 +203,7 @@ class Worker(Process):
         self._exchange.close()
         self._exchange.drop(self._pool.close())
         self._listener.close()
+        self._accounts.close()
         deadline = time.monotonic() + (0 if self.quitting else self.runtime.settings.shutdown_timeout)
         while not self._exchange.is_settled and time.monotonic() < deadline and not self.quitting:
             self._settle(look=False)

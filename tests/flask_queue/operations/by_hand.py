@@ -45,6 +45,10 @@ class WorkerByHand:
         """Look whether there is anything to claim."""
         return self._accounts.anything_ready()
 
+    def close(self) -> None:
+        """Give back the connection that looks take."""
+        self._accounts.close()
+
     def finish_and_claim(self, claims: Sequence[Claim], limit: int) -> list[Claim]:
         return self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims), room=limit)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from flask import Flask
 from sqlalchemy import event
 
 from flask_queue import FlaskQueue
+from flask_queue.config import DispatcherOptions
 from flask_queue.operations.dispatch import dispatch
+from flask_queue.processes.dispatcher import Dispatcher
 
 from .by_hand import WorkerByHand
 from .declared import limited, plain
@@ -22,7 +25,9 @@ COSTS = {
     "enqueue": (1, 1, 1),
     "enqueue limited": (4, 5, 5),
     "enqueue a thousand": (4, 5, 7),
-    "look": (1, 1, 1),
+    "look": (2, 1, 1),
+    "look again": (1, 1, 1),
+    "look for due jobs": (1, 1, 1),
     "claim ten": (3, 1, 5),
     "finish ten and claim ten": (4, 1, 6),
     "finish a limited one, and let the next in": (6, 7, 7),
@@ -34,13 +39,14 @@ COSTS = {
 
 @pytest.mark.parametrize("step", COSTS)
 def test_a_step_takes_as_few_statements_as_it_can(app: Flask, queue: FlaskQueue, database_name: str, step: str) -> None:
-    act = _prepared(queue, step)
-    with statements_of(queue.database) as statements:
-        act()
+    with ExitStack() as cleanup:
+        act = _prepared(queue, step, cleanup)
+        with statements_of(queue.database) as statements:
+            act()
     expected = COSTS[step][["sqlite", "postgresql", "mariadb"].index(database_name)]
     assert len(statements) == expected, [text for text, _ in statements]
     begun, committed = ([text for text, _ in statements if text.startswith(word)] for word in ("BEGIN", "COMMIT"))
-    assert len(begun) == len(committed) == (0 if len(statements) == 1 else 1)
+    assert len(begun) == len(committed) == (0 if len(statements) == 1 or step.startswith("look") else 1)
 
 
 @pytest.mark.databases("sqlite")
@@ -49,14 +55,15 @@ def test_the_driver_sees_no_more_than_what_we_send(app: Flask, queue: FlaskQueue
     seen: list[str] = []
     queue.database.dispose()
     event.listen(queue.database.engine, "connect", lambda connection, record: connection.set_trace_callback(seen.append))
-    enqueue, exchange = _prepared(queue, "enqueue"), _prepared(queue, "finish ten and claim ten")
+    cleanup = ExitStack()
+    enqueue, exchange = (_prepared(queue, step, cleanup) for step in ("enqueue", "finish ten and claim ten"))
     for act, verbs in ((enqueue, ["INSERT"]), (exchange, ["BEGIN", "UPDATE", "UPDATE", "COMMIT"])):
         del seen[:]
         act()
         assert [text.split()[0] for text in seen if not text.startswith("--")] == verbs
 
 
-def _prepared(queue: FlaskQueue, step: str) -> Callable[[], Any]:
+def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], Any]:
     """Everything up to the step is done; calling what is returned takes it."""
     job = plain(queue)
     if step.startswith("enqueue"):
@@ -70,7 +77,12 @@ def _prepared(queue: FlaskQueue, step: str) -> Callable[[], Any]:
         _let_all_be_due(queue)
         return lambda: queue.database.transact(lambda one: dispatch(one, queue.definitions, batch_size=500))
     worker = WorkerByHand(queue)
-    if step == "look":
+    cleanup.callback(worker.close)
+    if step == "look for due jobs":
+        return Dispatcher(queue.runtime(), DispatcherOptions(concurrency_maintenance=False)).poll
+    if step.startswith("look"):
+        if "again" in step:
+            worker.looks()
         return worker.looks
     if "limited" in step:
         other = limited(queue)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -29,15 +31,21 @@ def test_it_does_not_sleep_while_there_is_more_to_move(app: Flask, queue: FlaskQ
     for handle in handles:
         change(queue, handle.id, scheduled_at=ago(1))
     polls: list[float] = []
+    slept = threading.Event()
 
     class Watched(Dispatcher):
         def poll(self) -> float:
             polls.append(time.monotonic())
             return super().poll()
 
+        def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
+            slept.set()
+            super().nap(seconds, descriptors)
+
     one = Watched(queue.runtime().private(), DispatcherOptions(batch_size=1, polling_interval=10))
     with running(one):
-        wait_for(queue, ready=3, timeout=5)
+        assert slept.wait(5)
+        wait_for(queue, ready=3, timeout=1)
         late = job.using(wait=60).enqueue()
         change(queue, late.id, scheduled_at=ago(1))
         time.sleep(1.5)

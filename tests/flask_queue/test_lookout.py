@@ -1,0 +1,108 @@
+"""A question that is asked again and again: its answer is always the present one, whatever it spared the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, select
+
+from flask_queue import FlaskQueue
+from flask_queue.database import Lookout
+from flask_queue.database.engines import IDLE
+from flask_queue.models import jobs
+from tests.flask_queue.operations.declared import plain
+
+
+class Question:
+    """Whether there is any job; and how often that was looked up."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, connection: Connection) -> bool:
+        self.asked += 1
+        return connection.execute(select(jobs.c.id).limit(1)).first() is not None
+
+
+@pytest.fixture
+def question() -> Question:
+    return Question()
+
+
+@pytest.fixture
+def lookout(app: Flask, queue: FlaskQueue, question: Question) -> Iterator[Lookout]:
+    lookout = Lookout(queue.database, question)
+    yield lookout
+    lookout.close()
+
+
+def test_it_sees_at_once_what_others_have_written(queue: FlaskQueue, lookout: Lookout) -> None:
+    job = plain(queue)
+    for _ in range(3):
+        assert not lookout.ask()
+        job.enqueue()
+        assert lookout.ask()
+        assert lookout.ask()
+        queue.jobs.in_state("ready").discard_all()
+
+
+@pytest.mark.databases("sqlite")
+def test_it_does_not_ask_again_while_nobody_has_written(queue: FlaskQueue, lookout: Lookout, question: Question) -> None:
+    for _ in range(5):
+        assert not lookout.ask()
+    assert question.asked == 1
+    plain(queue).enqueue()
+    for _ in range(5):
+        assert lookout.ask()  # there is no saying for how long
+    assert question.asked == 6
+
+
+@pytest.mark.databases("sqlite")
+def test_what_is_written_during_the_question_is_not_missed(app: Flask, queue: FlaskQueue) -> None:
+    job = plain(queue)
+    found = []
+
+    def asked_before_somebody_writes(connection: Connection) -> bool:
+        found.append(connection.execute(select(jobs.c.id).limit(1)).first() is not None)
+        if not found[-1]:
+            job.enqueue()
+        return found[-1]
+
+    lookout = Lookout(queue.database, asked_before_somebody_writes)
+    assert not lookout.ask()
+    assert lookout.ask()
+    lookout.close()
+
+
+def test_an_error_costs_one_question(app: Flask, queue: FlaskQueue) -> None:
+    answers = iter([True, None, True])
+
+    def broken_once(connection: Connection) -> bool:
+        answer = next(answers)
+        if answer is None:
+            raise ConnectionError
+        return answer
+
+    lookout = Lookout(queue.database, broken_once)
+    assert lookout.ask()
+    with pytest.raises(ConnectionError):
+        lookout.ask()
+    assert lookout.ask()
+    lookout.close()
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_the_pool_renews_a_connection_that_was_not_used_for_long(
+    queue: FlaskQueue, lookout: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart of the server between two questions is nobody's error."""
+    assert not lookout.ask()
+    connection = lookout._kept()
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    raw.close()
+    clock = lookout._used_at + IDLE
+    monkeypatch.setattr("flask_queue.database.lookout.time.monotonic", lambda: clock)
+    assert not lookout.ask()
