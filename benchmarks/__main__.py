@@ -12,12 +12,13 @@ from pathlib import Path
 
 from . import databases, page
 from .arguments import parser
-from .cases import Case
+from .cases import OURS, Case
 from .compare import Progress, Results, compare
 from .figures import QUICK, Sizes
 from .growth import FULL, SMALL, Growth, grow
 from .growthtable import growth_report
 from .machine import description
+from .soak import Soak, soak, soak_report
 from .table import report
 
 NOT_INSTALLED = "not installed"
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is put away on the way out
     try:
-        return {"compare": run_comparison, "growth": run_growth, "page": write_page}[asked.what](asked)
+        return {"compare": run_comparison, "growth": run_growth, "soak": run_soak, "page": write_page}[asked.what](asked)
     except KeyboardInterrupt:
         print("Stopped; nothing is left behind.", file=sys.stderr)
         return 130
@@ -70,6 +71,18 @@ def run_growth(asked: argparse.Namespace) -> int:
     save(asked.save, growth.as_dict())
     print(growth_report(growth.as_dict()))
     return 1 if growth.errors else 0
+
+
+def run_soak(asked: argparse.Namespace) -> int:
+    """Keep workers busy for long, print how it went, and save it if asked to."""
+    cases = [case for case in asked.cases if case.name == OURS and not databases.reason_against(case.database)]
+    with tempfile.TemporaryDirectory(prefix="flask-queue-bench-", dir=asked.folder) as folder:
+        soaked = Soak(machine=description({case.database for case in cases}, set(), folder))
+        minutes = 0.1 if asked.quick else asked.minutes
+        soak([case.database for case in cases], minutes, soaked, Path(folder), Progress())
+    save(asked.save, soaked.as_dict())
+    print(soak_report(soaked.as_dict()))
+    return 0
 
 
 def write_page(asked: argparse.Namespace) -> int:

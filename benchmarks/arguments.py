@@ -15,6 +15,7 @@ Measure Flask-Queue beside the database itself and beside those other queues tha
 
   python -m benchmarks             compare, and print one table with the machine below it
   python -m benchmarks growth      how cost grows from 1,000 to 1,000,000 rows
+  python -m benchmarks soak        whether it is as fast after half an hour at half its peak
   python -m benchmarks page        write what was saved into docs/performance.md
 
 A peer takes part when this Python can import it: pip install huey procrastinate rq
@@ -29,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("python -m benchmarks", None, DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
     figures = "\n".join(f"  {name:15}{what}" for name, what in GROUPS.items())
     cases = ", ".join(case.key for case in CASES)
-    made.add_argument("what", nargs="?", default="compare", choices=("compare", "growth", "page"), help="default: compare")
+    made.add_argument(
+        "what", nargs="?", default="compare", choices=("compare", "growth", "soak", "page"), help="default: compare"
+    )
     made.add_argument("--quick", action="store_true", help="a little of everything, once: to see that it works, not how fast")
     made.add_argument(
         "--figures", type=_names_in(GROUPS), default=list(GROUPS), metavar="A,B", help=f"only these of\n{figures}"
@@ -38,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--cases", type=_cases, default=list(CASES), metavar="A,B", help=f"only these; * stands for anything:\n{cases}"
     )
     made.add_argument("--repetitions", type=_at_least_one, metavar="N", help="how often, default 3; once with --quick")
+    made.add_argument("--minutes", type=_at_least_one, metavar="N", default=30, help="of soak, on each database; default 30")
     made.add_argument(
         "--folder", type=_folder, metavar="DIR", help="an existing folder on the disk to measure; default: the temporary one"
     )

@@ -39,9 +39,15 @@ class Marks:
     def __len__(self) -> int:
         return self._path.stat().st_size // _RECORD.size
 
+    def records(self, start: int = 0) -> list[tuple[int, float]]:
+        """All beginnings from the one with index `start` on: the job's number, and when it was."""
+        with self._path.open("rb") as file:
+            file.seek(start * _RECORD.size)
+            return list(_RECORD.iter_unpack(file.read((len(self) - start) * _RECORD.size)))
+
     def began(self) -> dict[int, float]:
         """The first beginning of each job."""
         first: dict[int, float] = {}
-        for number, at in _RECORD.iter_unpack(self._path.read_bytes()):
+        for number, at in self.records():
             first[number] = min(at, first.get(number, at))
         return first

@@ -141,7 +141,7 @@ def test_a_paused_task_says_so(app: Flask, queue: FlaskQueue) -> None:
 
 
 def test_all_tasks_are_read_in_a_fixed_number_of_statements(app: Flask, queue: FlaskQueue) -> None:
-    from tests.flask_queue.operations.test_claim import statements_of
+    from tests.flask_queue.operations.plans import statements_of
 
     plain(queue)
     for n in range(8):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,13 +11,10 @@ from flask import Flask
 from sqlalchemy import Connection, event
 
 from flask_queue import FlaskQueue
-from flask_queue.database import Database, insert_many
+from flask_queue.database import Database
 from flask_queue.jobs.definition import JobDefinition
-from flask_queue.models import jobs
-from flask_queue.operations.claim import anything_ready, claim
-from flask_queue.operations.enqueue import database_time
-from flask_queue.operations.selectors import Selector, ready_names
-from tests.harness.databases import connect
+from flask_queue.operations.claim import claim
+from flask_queue.operations.selectors import Selector
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
@@ -229,83 +226,6 @@ def test_what_a_worker_gets_is_all_of_the_job(queue: FlaskQueue, put: Callable[.
     assert claim.arguments == row.arguments
     assert (row.state, row.process_id) == ("claimed", worker.id)
     assert row.claimed_at >= row.created_at
-
-
-# --- how it is found ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def statements_of(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """What is sent to the database in the block: texts and parameters."""
-    found: list[tuple[str, Any]] = []
-
-    def note(connection: object, cursor: object, statement: str, parameters: object, *more: object) -> None:
-        found.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield found
-    event.remove(database.engine, "before_cursor_execute", note)
-
-
-def plan(url: str, statement: str, parameters: Any) -> str:
-    """How the database would go about a statement, in its own words and in lower case."""
-    with connect(url) as connection:
-        how = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
-        rows = connection.exec_driver_sql(how + statement, parameters).all()
-    return "\n".join(" ".join(str(value) for value in row) for row in rows).lower()
-
-
-@pytest.mark.behaviour("C17")
-@pytest.mark.parametrize("queues", [("*",), ("mail",), ("m*",)], ids=" ".join)
-def test_a_claim_goes_by_an_index(
-    app: Flask, queue: FlaskQueue, database_url: str, database_name: str, queues: tuple[str, ...]
-) -> None:
-    """No scan of the table, no sorting, whether the line is long or short."""
-    _fill(queue, ready=20_000, finished=20_000)
-    worker = WorkerByHand(queue, *queues)
-    with statements_of(queue.database) as statements:
-        assert len(worker.claim(3)) == 3
-    looks = [(text, parameters) for text, parameters in statements if "queue_jobs" in text and "moved_ids" not in text]
-    assert looks
-    for text, parameters in looks:
-        if text.startswith(("UPDATE", "SELECT")) and "limit" in text.lower():
-            steps = plan(database_url, text, parameters)
-            assert "ix_queue_jobs_ready" in steps, (text, steps)
-            assert "seq scan on queue_jobs" not in steps, (text, steps)
-            assert "filesort" not in steps, (text, steps)
-            assert "temp b-tree" not in steps, (text, steps)
-
-
-@pytest.mark.behaviour("C17")
-@pytest.mark.databases("postgresql")
-def test_a_queue_is_found_without_reading_those_before_it(app: Flask, queue: FlaskQueue, database_url: str) -> None:
-    """PostgreSQL makes no use of what a partial index implies, and would read it from its beginning."""
-    _fill(queue, ready=20_000, finished=0)
-    with statements_of(queue.database) as statements, queue.database.connect() as connection:
-        assert ready_names(connection, "ot") == ["other"]
-        assert anything_ready(connection, Selector.parse(["other"]))
-    looks = [(text, parameters) for text, parameters in statements if "queue_jobs" in text]
-    assert len(looks) == 3
-    for text, parameters in looks:
-        steps = plan(database_url, text, parameters)
-        assert "index cond: (row(state, queue_name) >" in steps or "index cond: ((row(state, queue_name) >" in steps, steps
-        assert "aggregate" not in steps, steps
-
-
-def _fill(queue: FlaskQueue, *, ready: int, finished: int) -> None:
-    columns = [jobs.c[name] for name in ("name", "arguments", "scheduled_at", "created_at", "queue_name", "priority", "state")]
-    with queue.database.begin() as connection:
-        moment = database_time(connection)
-        rows = [
-            ("job", "[]", moment, moment, "mail" if n % 2 else "other", n % 7, "ready" if n < ready else "finished")
-            for n in range(ready + finished)
-        ]
-        insert_many(connection, columns, rows)
-    with queue.database.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("ANALYZE queue_jobs")
-        elif connection.dialect.name != "sqlite":
-            connection.exec_driver_sql("ANALYZE TABLE queue_jobs")
 
 
 @pytest.mark.behaviour("R4", "C10")

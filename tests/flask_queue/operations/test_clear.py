@@ -15,7 +15,7 @@ from tests.harness.tables import Tables
 from .by_hand import WorkerByHand, ago, change
 from .declared import limited, plain
 from .interleaving import at_once
-from .test_claim import plan, statements_of
+from .plans import analyze, fill, plan, statements_of
 
 DAY = 86_400
 
@@ -76,12 +76,8 @@ def test_the_attempts_of_a_cleared_job_go_with_it(app: Flask, queue: FlaskQueue,
 
 
 @pytest.mark.behaviour("O4")
-def test_clearing_goes_by_batches_and_by_the_index(
-    app: Flask, queue: FlaskQueue, tables: Tables, database_url: str, database_name: str
-) -> None:
-    from .test_claim import _fill
-
-    _fill(queue, ready=500, finished=6000)
+def test_clearing_goes_by_batches_and_by_the_index(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    fill(queue, ready=500, finished=6000)
     with queue.database.begin() as connection:
         connection.exec_driver_sql("UPDATE queue_jobs SET finished_at = created_at WHERE state = 'finished'")
     with statements_of(queue.database) as statements:
@@ -89,13 +85,11 @@ def test_clearing_goes_by_batches_and_by_the_index(
     assert tables.states() == {"ready": 500}
     looks = [(text, parameters) for text, parameters in statements if text.startswith("SELECT") and "finished_at" in text]
     assert len(looks) == 13, "twelve batches, and one that found nothing"
-    _fill(queue, ready=0, finished=6000)
+    fill(queue, finished=6000)
     with queue.database.begin() as connection:
         connection.exec_driver_sql("UPDATE queue_jobs SET finished_at = created_at WHERE state = 'finished'")
-    if database_name == "postgresql":
-        with connect(database_url) as connection:
-            connection.exec_driver_sql("ANALYZE queue_jobs")
-    steps = plan(database_url, *looks[0])
+    analyze(queue)
+    steps = "\n".join(plan(queue.database, *looks[0]))
     assert "ix_queue_jobs_finished" in steps, steps
     assert "filesort" not in steps
     assert "temp b-tree" not in steps

@@ -17,7 +17,7 @@ from flask_queue.processes.dispatcher import Dispatcher
 
 from .by_hand import WorkerByHand
 from .declared import limited, plain
-from .test_claim import statements_of
+from .plans import statements_of
 
 #: By database: SQLite, PostgreSQL, MariaDB. BEGIN and COMMIT are statements too, and a COMMIT waits for the disk;
 #: a statement by itself is a transaction, so that each line below is one commit.

@@ -82,7 +82,7 @@ def test_a_paused_queue_without_jobs_is_listed(app: Flask, queue: FlaskQueue) ->
 
 
 def test_an_overview_takes_a_fixed_number_of_statements(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
-    from .test_claim import statements_of
+    from .plans import statements_of
 
     job = plain(queue)
     for n in range(12):

@@ -1,0 +1,156 @@
+"""A steady stream of jobs for long: whether the queue is as fast at the end, on a table that has grown all the time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sqlalchemy import text
+
+from flask_queue.database import Database
+
+from . import databases, processes
+from .cases import CASES, OURS
+from .compare import Progress
+from .figures import percentile
+from .marks import Marks
+from .measure import wait_for
+from .queues.base import Queue
+from .queues.ours import queue
+from .table import machine_line, markdown
+
+#: How many calls a second enqueue the stream, many jobs at once.
+BEAT = 0.1
+#: To find the peak, no more jobs than this wait at a time.
+BACKLOG = 5_000
+WARM_UP_SECONDS, PEAK_SECONDS = 5.0, 20.0
+_DEAD = text("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'queue_jobs'")
+
+
+@dataclass
+class Soak:
+    """What was measured, by database: peak and rate in jobs a second, and a line for each slice of time."""
+
+    machine: dict[str, str]
+    databases: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def soak(names: Sequence[str], minutes: float, soaked: Soak, folder: Path, progress: Progress) -> None:
+    """Measure on each kind of database: the peak of enqueuing and running at once, then half of it for so many minutes."""
+    os.chdir(folder)
+    for name in names:
+        case = next(case for case in CASES if case.name == OURS and case.database == name)
+        with databases.fresh(name, folder) as url:
+            opened = case.open(url)
+            marks = Marks(folder / f"marks-{name}")
+            with processes.running(opened.workers(tuned=True), folder, opened.ending) as workers:
+                stream = Stream(opened, marks)
+                opened.enqueue_many(stream.numbered(1))
+                wait_for(marks, 1, workers)
+                progress(f"{name}: looking for the peak")
+                stream.peak(WARM_UP_SECONDS)
+                peak = stream.peak(PEAK_SECONDS)
+                wait_for(marks, stream.enqueued, workers)
+                found = soaked.databases[name] = {"peak": peak, "rate": peak / 2, "slices": []}
+                for number in range(1, SLICES + 1):
+                    found["slices"].append(stream.steady(peak / 2, minutes * 60 / SLICES, processes.tree_of(workers)))
+                    progress(f"{name}: {number} of {SLICES}: {found['slices'][-1]}")
+            queue.database.dispose()
+
+
+#: How many parts the time is divided into.
+SLICES = 10
+
+
+class Stream:
+    """Enqueues, and hears from the bodies when they began."""
+
+    def __init__(self, opened: Queue, marks: Marks) -> None:
+        self.enqueued = 0
+        self._queue = opened
+        self._marks = marks
+        self._heard = 0
+        #: For each call that enqueued jobs which have not all begun: the last of them, and when it was made.
+        self._calls: deque[tuple[int, float]] = deque()
+
+    def numbered(self, count: int) -> range:
+        """The next so many jobs."""
+        self.enqueued += count
+        return range(self.enqueued - count, self.enqueued)
+
+    def peak(self, seconds: float) -> float:
+        """Jobs a second that begin while as many are enqueued as can be."""
+        ends_at, before = time.monotonic() + seconds, len(self._marks)
+        while time.monotonic() < ends_at:
+            if self.enqueued - len(self._marks) < BACKLOG:
+                self._queue.enqueue_many(self.numbered(BACKLOG // 5))
+            else:
+                time.sleep(0.001)
+        return (len(self._marks) - before) / seconds
+
+    def steady(self, rate: float, seconds: float, pids: Sequence[int]) -> dict[str, float]:
+        """Enqueue at a rate, and say what became of it."""
+        self._delays()  # those of before are not ours
+        began = beat = time.monotonic()
+        before, cpu = len(self._marks), processes.cpu_seconds(pids)
+        while beat - began < seconds:
+            self._calls.append((self.enqueued + int(rate * BEAT), time.monotonic()))
+            self._queue.enqueue_many(self.numbered(int(rate * BEAT)))
+            beat += BEAT
+            time.sleep(max(0.0, beat - time.monotonic()))
+        run = len(self._marks) - before
+        used = processes.cpu_seconds(pids) - cpu
+        delays = self._delays()
+        return {
+            "rate": run / (time.monotonic() - began),
+            "p50_ms": percentile(delays, 50),
+            "p99_ms": percentile(delays, 99),
+            "backlog": self.enqueued - len(self._marks),
+            "cpu_us": used / run * 1e6,
+            "dead_rows": dead_rows(queue.database),
+        }
+
+    def _delays(self) -> list[float]:
+        """Milliseconds from the call that enqueued a job to its beginning, of all jobs that were not asked about yet."""
+        records = self._marks.records(self._heard)
+        self._heard += len(records)
+        delays = []
+        for number, at in sorted(records):
+            while self._calls and self._calls[0][0] <= number:
+                self._calls.popleft()
+            if self._calls:
+                delays.append((at - self._calls[0][1]) * 1000)
+        return delays
+
+
+def dead_rows(database: Database) -> int:
+    """The versions of rows that PostgreSQL has still to clean up, by its own estimate; 0 elsewhere."""
+    if database.dialect_name != "postgresql":
+        return 0
+    with database.connect() as connection:
+        return int(connection.execute(_DEAD).scalar_one())
+
+
+def soak_report(soaked: dict[str, Any]) -> str:
+    """The table, in Markdown: the beginning, the middle and the end of each run."""
+    header = ("", "jobs/s", "pickup p50, ms", "pickup p99, ms", "waiting", "CPU of the workers, µs a job", "dead rows")
+    body: list[Sequence[str]] = []
+    for database, found in soaked["databases"].items():
+        slices = found["slices"]
+        hours = f"half of its peak of {found['peak']:,.0f} jobs/s"
+        body.append((f"**{database}**, {hours}", *[""] * (len(header) - 1)))
+        third = max(1, len(slices) // 3)
+        for title, some in (("first third", slices[:third]), ("last third", slices[-third:])):
+            typical = {key: median(one[key] for one in some) for key in some[0]}
+            rate, p50, p99, waiting, cpu, dead = typical.values()
+            body.append((title, f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{waiting:,.0f}", f"{cpu:.0f}", f"{dead:,.0f}"))
+    return "\n".join([markdown(header, body), "", machine_line(soaked)])

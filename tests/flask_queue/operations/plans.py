@@ -1,0 +1,58 @@
+"""What is sent to the database, and how the database goes about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from flask_queue import FlaskQueue
+from flask_queue.database import Database, insert_many
+from flask_queue.models import jobs
+from flask_queue.operations.enqueue import database_time
+
+
+@contextmanager
+def statements_of(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """What is sent to the database in the block: texts and parameters."""
+    found: list[tuple[str, Any]] = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: object, *more: object) -> None:
+        found.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def plan(database: Database, statement: str, parameters: Any) -> list[str]:
+    """How the database would go about a statement, as we have told it to plan: its own words in lower case, step by step."""
+    with database.connect() as connection:
+        how = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+        rows = connection.exec_driver_sql(how + statement, parameters).all()
+    return [" ".join(str(value) for value in row).lower() for row in rows]
+
+
+def fill(queue: FlaskQueue, **states: int) -> None:
+    """Add so many jobs in each of these states, in two queues, and let the database know how many there are."""
+    columns = [jobs.c[name] for name in ("name", "arguments", "scheduled_at", "created_at", "queue_name", "priority", "state")]
+    with queue.database.begin() as connection:
+        moment = database_time(connection)
+        rows = [
+            ("job", "[]", moment, moment, "mail" if n % 2 else "other", n % 7, state)
+            for state, count in states.items()
+            for n in range(count)
+        ]
+        insert_many(connection, columns, rows)
+    analyze(queue)
+
+
+def analyze(queue: FlaskQueue) -> None:
+    """Let the database count its rows."""
+    with queue.database.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("ANALYZE queue_jobs")
+        elif connection.dialect.name != "sqlite":
+            connection.exec_driver_sql("ANALYZE TABLE queue_jobs")

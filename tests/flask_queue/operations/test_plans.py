@@ -1,0 +1,154 @@
+"""Every statement of the hot path goes by an index, on each database, whether the table is long or short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queue import FlaskQueue
+from flask_queue.operations.claim import Kinds, anything_ready, claim
+from flask_queue.operations.dispatch import anything_due, dispatch
+from flask_queue.operations.selectors import Selector, ready_names
+from flask_queue.operations.unblock import blocked_keys, unblock
+
+from .by_hand import WorkerByHand
+from .declared import limited, plain
+from .plans import analyze, fill, plan, statements_of
+
+ALL = Selector.parse(["*"])
+#: What reads the table from one end to the other, or sorts it, in each database's words.
+SLOW = {
+    "sqlite": ("scan queue_jobs", "temp b-tree for order by"),
+    "postgresql": ("seq scan on queue_jobs",),
+    "mariadb": ("queue_jobs all ", "queue_jobs index ", "filesort"),
+}
+
+
+def is_slow(text: str, step: str, database_name: str) -> bool:
+    """Whether a step of a statement's plan takes the longer, the longer the table is."""
+    if database_name == "sqlite" and "index ix_queue_jobs" in step:
+        return False  # along a partial index: of one state only, and in the order that is wanted
+    if "filesort" in step and ("GROUP BY" in text or "AS head" in text):
+        return False  # the few that hold a slot of a key, and a window of the line: they do not grow with it
+    return any(words in step for words in SLOW[database_name])
+
+
+class Steps:
+    """What a worker, a dispatcher or a client does to a long table, by name."""
+
+    def __init__(self, queue: FlaskQueue) -> None:
+        self.queue = queue
+        job, self.limited = plain(queue), limited(queue)
+        fill(queue, ready=20_000, finished=20_000)
+        queue.enqueue_all([job.using(wait=0.001).build() for _ in range(2_000)])
+        queue.enqueue_all([self.limited.build(f"key-{n % 200}") for n in range(4_000)])
+        self.worker = WorkerByHand(queue)
+        self.claims = self.worker.claim(20)
+        [first] = self._claimed_of_key("key-0")
+        self.of_key = first
+        analyze(queue)
+
+    def _claimed_of_key(self, key: str) -> list[Any]:
+        with self.queue.database.begin() as connection:
+            names = Kinds(("limited",), only=True)
+            connection.exec_driver_sql("UPDATE queue_jobs SET priority = -1 WHERE state = 'ready' AND name = 'limited'")
+            found = claim(connection, ALL, limit=200, process_id=self.worker.id, kinds=names)
+        return [one for one in found if one.concurrency_key is not None and one.concurrency_key.endswith(key)]
+
+    def run(self, name: str) -> None:
+        getattr(self, name.replace(" ", "_"))()
+
+    def transact(self, work: Callable[..., Any]) -> None:
+        assert self.queue.database.transact(work), "there was something to do"
+
+    def claim_from_all(self) -> None:
+        assert self.worker.claim(3)
+
+    def claim_from_one(self) -> None:
+        assert WorkerByHand(self.queue, "mail").claim(3)
+
+    def claim_by_prefix(self) -> None:
+        assert WorkerByHand(self.queue, "m*").claim(3)
+
+    def claim_one_kind(self) -> None:
+        kinds = Kinds(("job",), only=True)
+        self.transact(lambda one: claim(one, ALL, limit=3, process_id=self.worker.id, kinds=kinds))
+
+    def claim_but_one_kind(self) -> None:
+        kinds = Kinds(("another",), only=False)
+        self.transact(lambda one: claim(one, ALL, limit=3, process_id=self.worker.id, kinds=kinds))
+
+    def look(self) -> None:
+        self.transact(lambda one: anything_ready(one, ALL))
+
+    def look_by_prefix(self) -> None:
+        self.transact(lambda one: anything_ready(one, Selector.parse(["m*"])))
+
+    def finish_and_claim(self) -> None:
+        assert self.worker.finish_and_claim(self.claims, 20)
+
+    def finish_a_limited_one(self) -> None:
+        self.worker.finish(self.of_key)
+
+    def fail(self) -> None:
+        self.worker.fail(self.claims[0])
+
+    def retry_later(self) -> None:
+        self.worker.retry(self.claims[0], wait=60)
+
+    def retry_a_limited_one(self) -> None:
+        self.worker.retry(self.of_key)
+
+    def enqueue_a_limited_one(self) -> None:
+        assert self.limited.enqueue("key-1")
+
+    def look_for_due_jobs(self) -> None:
+        self.transact(anything_due)
+
+    def dispatch(self) -> None:
+        self.transact(lambda one: dispatch(one, self.queue.definitions, batch_size=100))
+
+    def find_blocked_keys(self) -> None:
+        self.transact(lambda one: blocked_keys(one, limit=20))
+
+    def unblock(self) -> None:
+        self.worker.finish(self.of_key)
+        self.queue.database.transact(lambda one: unblock(one, [f"limited/key-{n}" for n in range(30)], self.queue.definitions))
+
+    def give_back(self) -> None:
+        assert self.worker.release()
+
+
+STEPS = [name.replace("_", " ") for name in vars(Steps) if name[0] != "_" and name not in ("run", "transact")]
+
+
+@pytest.mark.behaviour("C17")
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_goes_by_an_index(app: Flask, queue: FlaskQueue, database_name: str, name: str) -> None:
+    steps = Steps(queue)
+    with statements_of(queue.database) as statements:
+        steps.run(name)
+    looks = [(text, parameters) for text, parameters in statements if "queue_jobs" in text and not text.startswith("INSERT")]
+    assert looks
+    for text, parameters in looks:
+        found = plan(queue.database, text, parameters)
+        assert not [step for step in found if is_slow(text, step, database_name)], (text, found)
+
+
+@pytest.mark.behaviour("C17")
+@pytest.mark.databases("postgresql")
+def test_a_queue_is_found_without_reading_those_before_it(app: Flask, queue: FlaskQueue) -> None:
+    """PostgreSQL makes no use of what a partial index implies, and would read it from its beginning."""
+    fill(queue, ready=20_000)
+    with statements_of(queue.database) as statements, queue.database.connect() as connection:
+        assert ready_names(connection, "ot") == ["other"]
+        assert anything_ready(connection, Selector.parse(["other"]))
+    looks = [(text, parameters) for text, parameters in statements if "queue_jobs" in text]
+    assert len(looks) == 3
+    for text, parameters in looks:
+        steps = "\n".join(plan(queue.database, text, parameters))
+        assert "index cond: (row(state, queue_name) >" in steps or "index cond: ((row(state, queue_name) >" in steps, steps
+        assert "aggregate" not in steps, steps
