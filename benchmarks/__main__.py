@@ -18,7 +18,7 @@ from .figures import QUICK, Sizes
 from .growth import FULL, SMALL, Growth, grow
 from .growthtable import growth_report
 from .machine import description
-from .soak import Soak, soak, soak_report
+from .soak import SHORT, Length, Soak, soak, soak_report
 from .table import report
 
 NOT_INSTALLED = "not installed"
@@ -78,8 +78,8 @@ def run_soak(asked: argparse.Namespace) -> int:
     cases = [case for case in asked.cases if case.name == OURS and not databases.reason_against(case.database)]
     with tempfile.TemporaryDirectory(prefix="flask-queue-bench-", dir=asked.folder) as folder:
         soaked = Soak(machine=description({case.database for case in cases}, set(), folder))
-        minutes = 0.1 if asked.quick else asked.minutes
-        soak([case.database for case in cases], minutes, soaked, Path(folder), Progress())
+        length = SHORT if asked.quick else Length(steady=asked.minutes * 60)
+        soak([case.database for case in cases], length, soaked, Path(folder), Progress())
     save(asked.save, soaked.as_dict())
     print(soak_report(soaked.as_dict()))
     return 0

@@ -11,10 +11,11 @@ from typing import Any
 from .growthtable import growth_report
 from .plot import plot
 from .processes import ROOT
+from .soak import soak_report
 from .table import report
 
 #: What is in the page between `<!-- NAME -->` and `<!-- end of NAME -->`, made from results/NAME.json.
-PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"comparison": report, "growth": growth_report}
+PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"comparison": report, "growth": growth_report, "soak": soak_report}
 
 
 def write(root: Path = ROOT) -> list[Path]:

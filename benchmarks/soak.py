@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -29,8 +29,20 @@ from .table import machine_line, markdown
 BEAT = 0.1
 #: To find the peak, no more jobs than this wait at a time.
 BACKLOG = 5_000
-WARM_UP_SECONDS, PEAK_SECONDS = 5.0, 20.0
 _DEAD = text("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'queue_jobs'")
+
+
+@dataclass(frozen=True)
+class Length:
+    """For how long, in seconds, and in how many slices the steady part is looked at."""
+
+    steady: float
+    warm_up: float = 5.0
+    peak: float = 20.0
+    slices: int = 10
+
+
+SHORT = Length(steady=2.0, warm_up=0.2, peak=1.0, slices=2)
 
 
 @dataclass
@@ -44,8 +56,8 @@ class Soak:
         return asdict(self)
 
 
-def soak(names: Sequence[str], minutes: float, soaked: Soak, folder: Path, progress: Progress) -> None:
-    """Measure on each kind of database: the peak of enqueuing and running at once, then half of it for so many minutes."""
+def soak(names: Sequence[str], length: Length, soaked: Soak, folder: Path, progress: Progress) -> None:
+    """Measure on each kind of database: the peak of enqueuing and running at once, then half of it for long."""
     os.chdir(folder)
     for name in names:
         case = next(case for case in CASES if case.name == OURS and case.database == name)
@@ -57,18 +69,15 @@ def soak(names: Sequence[str], minutes: float, soaked: Soak, folder: Path, progr
                 opened.enqueue_many(stream.numbered(1))
                 wait_for(marks, 1, workers)
                 progress(f"{name}: looking for the peak")
-                stream.peak(WARM_UP_SECONDS)
-                peak = stream.peak(PEAK_SECONDS)
+                stream.peak(length.warm_up)
+                peak = stream.peak(length.peak)
                 wait_for(marks, stream.enqueued, workers)
-                found = soaked.databases[name] = {"peak": peak, "rate": peak / 2, "slices": []}
-                for number in range(1, SLICES + 1):
-                    found["slices"].append(stream.steady(peak / 2, minutes * 60 / SLICES, processes.tree_of(workers)))
-                    progress(f"{name}: {number} of {SLICES}: {found['slices'][-1]}")
+                found = soaked.databases[name] = {"peak": peak, "rate": peak / 2, "seconds": length.steady, "slices": []}
+                for number in range(1, length.slices + 1):
+                    progress(f"{name}: {peak / 2:,.0f} jobs a second, part {number} of {length.slices}")
+                    family = processes.tree_of(workers)
+                    found["slices"].append(stream.steady(peak / 2, length.steady / length.slices, family))
             queue.database.dispose()
-
-
-#: How many parts the time is divided into.
-SLICES = 10
 
 
 class Stream:
@@ -140,17 +149,21 @@ def dead_rows(database: Database) -> int:
         return int(connection.execute(_DEAD).scalar_one())
 
 
-def soak_report(soaked: dict[str, Any]) -> str:
+def soak_report(soaked: Mapping[str, Any]) -> str:
     """The table, in Markdown: the beginning, the middle and the end of each run."""
-    header = ("", "jobs/s", "pickup p50, ms", "pickup p99, ms", "waiting", "CPU of the workers, µs a job", "dead rows")
+    header = ("", "jobs/s", "pickup p50, ms", "pickup p99, ms", "waiting", "workers' CPU, µs a job", "dead rows")
     body: list[Sequence[str]] = []
     for database, found in soaked["databases"].items():
         slices = found["slices"]
-        hours = f"half of its peak of {found['peak']:,.0f} jobs/s"
-        body.append((f"**{database}**, {hours}", *[""] * (len(header) - 1)))
+        body.append((f"**{database}**", *[""] * (len(header) - 1)))
         third = max(1, len(slices) // 3)
         for title, some in (("first third", slices[:third]), ("last third", slices[-third:])):
             typical = {key: median(one[key] for one in some) for key in some[0]}
             rate, p50, p99, waiting, cpu, dead = typical.values()
             body.append((title, f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{waiting:,.0f}", f"{cpu:.0f}", f"{dead:,.0f}"))
-    return "\n".join([markdown(header, body), "", machine_line(soaked)])
+    lines = [
+        f"- {database}: {found['rate']:,.0f} jobs/s, half of the {found['peak']:,.0f} that were enqueued and run at once "
+        f"at most, for {found['seconds'] / 60:.0f} minutes."
+        for database, found in soaked["databases"].items()
+    ]
+    return "\n".join([markdown(header, body), "", machine_line(soaked), *lines])

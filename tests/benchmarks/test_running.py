@@ -92,6 +92,19 @@ def test_workers_that_end_are_not_waited_for_and_their_log_is_shown(tmp_path: Pa
         Measurement(Hopeless("sqlite://", {}), "sqlite://", QUICK).measure("drain")
 
 
+def test_a_soak_is_measured_and_saved(tmp_path: Path) -> None:
+    saved = tmp_path / "soak.json"
+    result = benchmarks("soak", "--quick", "--save", str(saved), "--folder", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert len(cells(result.stdout, "last third")) == 7
+    found = json.loads(saved.read_text())["databases"]["sqlite"]
+    assert len(found["slices"]) == 2
+    for part in found["slices"]:
+        assert 0 < part["p50_ms"] <= part["p99_ms"]
+        assert part["cpu_us"] > 0
+    assert list(tmp_path.iterdir()) == [saved]
+
+
 def test_growth_is_measured_and_saved(tmp_path: Path) -> None:
     saved = tmp_path / "growth.json"
     result = benchmarks("growth", "--quick", "--save", str(saved), "--folder", str(tmp_path))

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.page import with_part, write
 from benchmarks.plot import HEIGHT, WIDTH, plot
+from benchmarks.soak import soak_report
 from benchmarks.table import table
 
 ROOT = Path(__file__).parents[2]
@@ -108,13 +109,29 @@ def test_what_does_not_grow_is_level_and_every_line_is_within_its_panel() -> Non
         assert 0 <= y1 <= HEIGHT
 
 
+SLICES = [
+    {"rate": 100.0, "p50_ms": p50, "p99_ms": 9.0, "backlog": 0, "cpu_us": 30.0, "dead_rows": dead}
+    for p50, dead in ((1.0, 0), (2.0, 7), (3.0, 2000))
+]
+SOAK = {
+    "machine": {"date": "today"},
+    "databases": {"postgresql": {"peak": 200.0, "rate": 100.0, "seconds": 1800.0, "slices": SLICES}},
+}
+
+
+def test_a_soak_shows_the_beginning_beside_the_end() -> None:
+    lines = [[cell.strip() for cell in one.strip("|").split("|")] for one in soak_report(SOAK).splitlines()]
+    assert ["first third", "100", "1.0", "9.0", "0", "30", "0"] in lines
+    assert ["last third", "100", "3.0", "9.0", "0", "30", "2,000"] in lines
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The real page, with results made up."""
     (tmp_path / "docs" / "images").mkdir(parents=True)
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     (tmp_path / "docs" / "performance.md").write_text((ROOT / "docs" / "performance.md").read_text())
-    for name, results in (("comparison", COMPARISON), ("growth", GROWTH)):
+    for name, results in (("comparison", COMPARISON), ("growth", GROWTH), ("soak", SOAK)):
         (tmp_path / "benchmarks" / "results" / f"{name}.json").write_text(json.dumps(results))
     return tmp_path
 
@@ -126,13 +143,14 @@ def test_writing_the_page_twice_changes_nothing_the_second_time(project: Path) -
     page = first[project / "docs" / "performance.md"]
     assert "2,000 [1,000-3,000]" in page
     assert "1.00 / 2.00" in page
+    assert "100 jobs/s, half of the 200 that were enqueued and run at once at most, for 30 minutes." in page
     assert r"Durability, \1: raw on sqlite" in page
 
 
 def test_writing_the_page_leaves_alone_what_people_wrote(project: Path) -> None:
     [page, _] = write(project)
     before, after = (ROOT / "docs" / "performance.md").read_text(), page.read_text()
-    for name in ("comparison", "growth"):
+    for name in ("comparison", "growth", "soak"):
         before, after = with_part(before, name, ""), with_part(after, name, "")
     assert before == after
 
@@ -148,3 +166,4 @@ def test_the_page_in_the_repository_shows_the_results_beside_it() -> None:
     assert table(saved["rows"]) in page
     growth = json.loads((ROOT / "benchmarks" / "results" / "growth.json").read_text())
     assert (ROOT / "docs" / "images" / "growth.svg").read_text() == plot(growth)
+    assert soak_report(json.loads((ROOT / "benchmarks" / "results" / "soak.json").read_text())) in page

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
+from ..database import Prepared
 from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.seek import after, at_least
 
-_PAUSED = select(pauses.c.queue_name)
-# Not min(): PostgreSQL would read all names, where it has to look for the first one behind another.
-_FIRST_NAME = select(jobs.c.queue_name).where(is_ready).order_by(jobs.c.queue_name).limit(1)
-_NEXT_NAME = _FIRST_NAME.where(after(State.READY, jobs.c.queue_name, bindparam("after", type_=jobs.c.queue_name.type)))
-_FIRST_LIKE = _FIRST_NAME.where(at_least(State.READY, jobs.c.queue_name, bindparam("prefix", type_=jobs.c.queue_name.type)))
+_PAUSED = Prepared(select(pauses.c.queue_name))
+
+
+def _names() -> Select[Any]:
+    """The names of the ready jobs' queues from a prefix on, as far as they begin with it, and the next one.
+
+    Each is looked for in the index behind the one before, so that a million jobs of one queue cost no more than one.
+    """
+    # Not min(): PostgreSQL would read all names, where it has to look for the first one behind another.
+    first = select(jobs.c.queue_name.label("name")).where(is_ready).order_by(jobs.c.queue_name).limit(1)
+    prefix = bindparam("prefix", type_=jobs.c.queue_name.type)
+    begin = first.where(at_least(State.READY, jobs.c.queue_name, prefix)).subquery("begin")
+    names = select(begin.c.name).cte("names", recursive=True)
+    following = first.where(after(State.READY, jobs.c.queue_name, names.c.name)).correlate(names).scalar_subquery()
+    fits = func.substr(names.c.name, 1, bindparam("length", type_=Integer)) == prefix
+    names = names.union_all(select(following).where(names.c.name.is_not(None), fits))
+    return select(names.c.name).where(names.c.name.is_not(None))
+
+
+_NAMES = Prepared(_names())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +75,10 @@ class Selector:
 
 def paused_names(connection: Connection) -> set[str]:
     """The names of all paused queues."""
-    return set(connection.execute(_PAUSED).scalars())
+    return {name for (name,) in _PAUSED.rows(connection, {})}
 
 
 def ready_names(connection: Connection, prefix: str = "") -> list[str]:
-    """The names of the queues with ready jobs that begin with `prefix`, sorted.
-
-    It hops along the index from one name to the next, so that a million rows of one queue cost no more than one.
-    """
-    name = connection.execute(_FIRST_LIKE, {"prefix": prefix}).scalar() if prefix else connection.execute(_FIRST_NAME).scalar()
-    names = []
-    while name is not None and name.startswith(prefix):
-        names.append(name)
-        name = connection.execute(_NEXT_NAME, {"after": name}).scalar()
-    return names
+    """The names of the queues with ready jobs that begin with `prefix`, sorted."""
+    rows = _NAMES.rows(connection, {"prefix": prefix, "length": len(prefix)})
+    return [name for (name,) in rows if name.startswith(prefix)]
