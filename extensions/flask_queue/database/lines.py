@@ -12,19 +12,22 @@ from .prepared import PlainRow, Prepared
 
 
 class HeadsOfLines:
-    """Picks and locks rows; those that others have locked are passed over. PostgreSQL takes one statement for all lines.
+    """PostgreSQL takes one statement for all lines.
 
     :param line: makes the query for one line: conditions, order and limit, of its key and how many rows are wanted.
+    :param lock: lock the rows, and pass over those that others have locked.
     """
 
-    def __init__(self, line: Callable[[ColumnElement[str], ColumnElement[int]], Select[Any]]) -> None:
-        locking = line(bindparam("key"), bindparam("count")).with_for_update(skip_locked=True)
-        self._of_one = Prepared(locking)
+    def __init__(self, line: Callable[[ColumnElement[str], ColumnElement[int]], Select[Any]], *, lock: bool) -> None:
+        def of(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
+            return line(key, count).with_for_update(skip_locked=True) if lock else line(key, count)
+
+        self._of_one = Prepared(of(bindparam("key", type_=Text), bindparam("count", type_=Integer)))
         arrays = (cast(bindparam("keys"), postgresql.ARRAY(Text)), cast(bindparam("counts"), postgresql.ARRAY(Integer)))
         wanted = (
             func.unnest(*arrays).table_valued(column("key", Text), column("count", Integer), name="wanted").render_derived()
         )
-        each = line(wanted.c.key, wanted.c.count).with_for_update(skip_locked=True).lateral("each")
+        each = of(wanted.c.key, wanted.c.count).lateral("each")
         self._of_all = Prepared(select(each).select_from(wanted).join(each, true()))
 
     def rows(self, connection: Connection, wanted: Mapping[str, int]) -> list[PlainRow]:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select
 
-from ..database import Move, Prepared, Step, is_one_of, now
+from ..database import HeadsOfLines, Move, Prepared, Step, is_one_of, now
 from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
 from ..models.seek import exactly
-from .selectors import Selector
+from .selectors import Selector, unpaused_names
 
 #: How far down the line a worker looks for jobs of one kind when the other kind has no room, in rows.
 WINDOW = 1000
@@ -88,6 +88,25 @@ _MOVES = {
     (False, False): Move(jobs, _window(_EXCEPT), _VALUES, _COLUMNS),
     (True, False): Move(jobs, _window(_EXCEPT, _IN_QUEUE), _VALUES, _COLUMNS),
 }
+# These are few and known by their ids. Of expressions there is no index: planners would read that of the ready jobs from its
+# beginning, to meet these few in order.
+_PICKED = (
+    select(jobs.c.id)
+    .where(is_one_of(jobs.c.id, "picked_ids"), jobs.c.state + "" == State.READY.value, _NOT_PAUSED, _IS_REGISTERED)
+    .order_by(jobs.c.priority + 0, jobs.c.id + 0)
+    .limit(bindparam("limit"))
+)
+_MOVE_PICKED = Move(jobs, _PICKED, _VALUES, _COLUMNS)
+
+
+def _line_of_queue(name: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
+    of_queue = exactly(State.READY, jobs.c.queue_name, name)
+    return select(jobs.c.priority, jobs.c.id).where(is_ready, of_queue).order_by(jobs.c.priority, jobs.c.id).limit(count)
+
+
+_HEADS = HeadsOfLines(_line_of_queue, lock=False)
+#: So many more are picked than are wanted, as other workers pick the same.
+_SPARE = 20
 _PLACE_IN_LINE = itemgetter(Claim._fields.index("priority"), Claim._fields.index("job_id"))
 # In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
 _FIRST: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
@@ -104,6 +123,7 @@ def claim(
     process_id: int,
     kinds: Kinds | None = None,
     ahead: Step | None = None,
+    around: bool = False,
 ) -> list[Claim]:
     """Claim up to `limit` ready jobs for a registered process, in the order in which they are to run.
 
@@ -111,11 +131,15 @@ def claim(
     older job. A process whose registration is gone gets nothing.
 
     :param ahead: what to do to other jobs before, whether or not there is anything to claim.
+    :param around: go around paused queues. It takes more statements; but else all jobs are read that wait in a paused queue
+        before the first one that does not. The outcome is the same.
     """
-    if limit > 0 and selector.takes_all:
+    if limit > 0 and selector.takes_all and not (around and kinds is None):
         return _claim_from(connection, None, limit, process_id, kinds, ahead)
     if ahead is not None:
         ahead.take(connection)
+    if limit > 0 and selector.takes_all:
+        return _claim_around(connection, limit, process_id)
     claims: list[Claim] = []
     for name in selector.names(connection) if limit > 0 else ():
         claims += _claim_from(connection, name, limit - len(claims), process_id, kinds)
@@ -141,8 +165,22 @@ def _claim_from(
     return sorted(map(Claim._make, move(connection, parameters, ahead=ahead)), key=_PLACE_IN_LINE)
 
 
-def anything_ready(connection: Connection, selector: Selector) -> bool:
-    """Whether a claim could find something: a look that locks nothing, for a worker that polls."""
+def _claim_around(connection: Connection, limit: int, process_id: int) -> list[Claim]:
+    heads = _HEADS.rows(connection, dict.fromkeys(unpaused_names(connection), limit + _SPARE))
+    picked = [job_id for _, job_id in sorted(heads)[: limit + _SPARE]]
+    if not picked:
+        return []
+    parameters = {"limit": limit, "process_id": process_id, "picked_ids": picked}
+    return sorted(map(Claim._make, _MOVE_PICKED(connection, parameters)), key=_PLACE_IN_LINE)
+
+
+def anything_ready(connection: Connection, selector: Selector, *, around: bool = False) -> bool:
+    """Whether a claim could find something: a look that locks nothing, for a worker that polls.
+
+    :param around: see `claim`.
+    """
+    if selector.takes_all and around:
+        return bool(unpaused_names(connection))
     if selector.takes_all:
         return bool(_ANY_READY.rows(connection, {}))
     return any(_ANY_READY_IN.rows(connection, {"of_queue": name}) for name in selector.names(connection))

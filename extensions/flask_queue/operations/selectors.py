@@ -78,6 +78,12 @@ def paused_names(connection: Connection) -> set[str]:
     return {name for (name,) in _PAUSED.rows(connection, {})}
 
 
+def unpaused_names(connection: Connection) -> list[str]:
+    """The names of all queues with ready jobs that are not paused, sorted."""
+    paused = paused_names(connection)
+    return [name for name in ready_names(connection) if name not in paused]
+
+
 def ready_names(connection: Connection, prefix: str = "") -> list[str]:
     """The names of the queues with ready jobs that begin with `prefix`, sorted."""
     rows = _NAMES.rows(connection, {"prefix": prefix, "length": len(prefix)})

@@ -35,7 +35,7 @@ def _line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
 
 
 # Whoever holds such a row is about to take it out of the line, so it is passed over rather than waited for.
-_NEXT = HeadsOfLines(_line)
+_NEXT = HeadsOfLines(_line, lock=True)
 _TO_READY = Prepared(
     update(jobs)
     .where(is_one_of(jobs.c.id, "ids"), is_blocked)

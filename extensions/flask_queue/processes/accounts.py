@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -9,11 +10,14 @@ from sqlalchemy import Connection
 from ..database import Lookout, Step, is_transient
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
-from ..operations.selectors import Selector
+from ..operations.selectors import Selector, paused_names
 from ..operations.unblock import unblock
 from .exchange import Room
 from .performer import Ending, Outcome
 from .runtime import Runtime
+
+#: How long it is taken for granted whether any queue is paused, in seconds.
+PAUSES_TTL = 1.0
 
 
 class Accounts:
@@ -22,7 +26,10 @@ class Accounts:
     def __init__(self, runtime: Runtime, selector: Selector, process_name: str) -> None:
         self._runtime = runtime
         self._selector = selector
-        self._lookout = Lookout(runtime.database, lambda connection: anything_ready(connection, selector))
+        self._lookout = Lookout(runtime.database, self._look)
+        #: Whether any queue was paused, when somebody asked last.
+        self._anything_paused = False
+        self._asked_at = float("-inf")
         self._process_name = process_name
         #: The registration of the process, once it has one.
         self.process_id: int | None = None
@@ -37,13 +44,31 @@ class Accounts:
         """Whether a claim could find something: a look that locks nothing."""
         return self._lookout.ask()
 
+    def _look(self, connection: Connection) -> bool:
+        if self._must_ask:
+            self._ask_for_pauses(connection)
+        return anything_ready(connection, self._selector, around=self._anything_paused)
+
+    @property
+    def _must_ask(self) -> bool:
+        return self._selector.takes_all and time.monotonic() - self._asked_at >= PAUSES_TTL
+
+    def _ask_for_pauses(self, connection: Connection) -> None:
+        """What is known may be old: it decides how a claim goes about its work, not what it may take."""
+        self._anything_paused = bool(paused_names(connection))
+        self._asked_at = time.monotonic()
+
     def close(self) -> None:
         """Nobody will look any more."""
         self._lookout.close()
 
     def transact(self, endings: Sequence[Ending], room: Room) -> Sequence[Claim]:
         """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`."""
-        is_one_move = self._selector.takes_all and not self.async_names and all(map(_is_plain, endings))
+        if room and self._must_ask:
+            with self._runtime.database.connect() as connection:
+                self._ask_for_pauses(connection)
+        is_plain = all(map(_is_plain, endings))
+        is_one_move = is_plain and self._selector.takes_all and not (self.async_names or self._anything_paused)
         try:
             claims = self._runtime.database.transact(
                 lambda connection: self._end_and_claim(connection, endings, room), is_one_move=is_one_move
@@ -107,7 +132,15 @@ class Accounts:
 
     def _claim_some(self, connection: Connection, limit: int, kinds: Kinds | None, ahead: Step | None = None) -> list[Claim]:
         assert self.process_id is not None
-        return claim(connection, self._selector, limit=limit, process_id=self.process_id, kinds=kinds, ahead=ahead)
+        return claim(
+            connection,
+            self._selector,
+            limit=limit,
+            process_id=self.process_id,
+            kinds=kinds,
+            ahead=ahead,
+            around=self._anything_paused,
+        )
 
     def _tell(self, endings: Sequence[Ending], claims: Sequence[Claim]) -> None:
         events = self._runtime.events

@@ -49,6 +49,10 @@ class WorkerByHand:
         """Give back the connection that looks take."""
         self._accounts.close()
 
+    def knows(self, *, paused: bool) -> None:
+        """Know for good whether any queue is paused, so that it asks no more."""
+        self._accounts._anything_paused, self._accounts._asked_at = paused, float("inf")
+
     def finish_and_claim(self, claims: Sequence[Claim], limit: int) -> list[Claim]:
         return self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims), room=limit)
 

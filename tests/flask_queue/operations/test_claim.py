@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,7 +19,9 @@ from flask_queue.operations.selectors import Selector
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
+from .declared import plain
 from .interleaving import Aside, at_once, times
+from .plans import fill
 
 ALL = Selector.parse(["*"])
 
@@ -226,6 +229,47 @@ def test_what_a_worker_gets_is_all_of_the_job(queue: FlaskQueue, put: Callable[.
     assert claim.arguments == row.arguments
     assert (row.state, row.process_id) == ("claimed", worker.id)
     assert row.claimed_at >= row.created_at
+
+
+@pytest.mark.behaviour("C2", "C7")
+@pytest.mark.parametrize("seed", range(5))
+def test_to_go_around_paused_queues_finds_the_same_jobs(queue: FlaskQueue, put: Callable[..., int], seed: int) -> None:
+    chance = random.Random(seed)
+    names = [f"q{number}" for number in range(6)]
+    for _ in range(60):
+        put(chance.choice(names), chance.randrange(4))
+    for name in chance.sample(names, seed):
+        queue.queues[name].pause()
+    worker = WorkerByHand(queue)
+    for limit in (1, 3, 10, 100):
+        found = []
+        for around in (False, True):
+            with suppress(LookupError), queue.database.begin() as connection:
+                claims = claim(connection, ALL, limit=limit, process_id=worker.id, around=around)
+                found.append([one.job_id for one in claims])
+                raise LookupError  # as if it had not been
+        assert found[0] == found[1]
+
+
+@pytest.mark.behaviour("C7", "C17")
+@pytest.mark.databases("sqlite")
+def test_workers_do_not_read_what_waits_in_a_paused_queue(app: Flask, queue: FlaskQueue) -> None:
+    """A queue is paused in an emergency, and then its line grows long. Counted in hundreds of SQLite's own steps."""
+    fill(queue, ready=20_000)
+    steps: list[int] = []
+    queue.database.dispose()
+    event.listen(queue.database.engine, "connect", lambda one, record: one.set_progress_handler(lambda: steps.append(1), 100))
+    queue.queues["other"].pause()
+    queue.queues["mail"].pause()
+    put_last = plain(queue, "last").using(queue="third", priority=99).enqueue()
+    worker = WorkerByHand(queue)
+    del steps[:]
+    assert worker.looks()
+    assert worker.claim_ids(5) == [put_last.id]
+    assert not worker.looks()
+    assert worker.claim_ids(5) == []
+    assert 0 < len(steps) < 50
+    worker.close()
 
 
 @pytest.mark.behaviour("R4", "C10")

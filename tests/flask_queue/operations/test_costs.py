@@ -29,6 +29,7 @@ COSTS = {
     "look again": (1, 1, 1),
     "look for due jobs": (1, 1, 1),
     "claim ten": (3, 1, 5),
+    "claim ten around a paused queue": (6, 6, 8),
     "finish ten and claim ten": (4, 1, 6),
     "finish a limited one, and let the next in": (6, 7, 7),
     "finish ten limited ones, and let the next of each in": (15, 7, 16),
@@ -78,6 +79,7 @@ def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], 
         return lambda: queue.database.transact(lambda one: dispatch(one, queue.definitions, batch_size=500))
     worker = WorkerByHand(queue)
     cleanup.callback(worker.close)
+    worker.knows(paused="paused" in step)
     if step == "look for due jobs":
         return Dispatcher(queue.runtime(), DispatcherOptions(concurrency_maintenance=False)).poll
     if step.startswith("look"):
@@ -91,7 +93,7 @@ def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], 
         claims = worker.claim(10)
         return lambda: worker.finish(*claims)
     queue.enqueue_all([job.build() for _ in range(20)])
-    if step == "claim ten":
+    if step.startswith("claim ten"):
         return lambda: worker.claim(10)
     claims = worker.claim(10)
     return (lambda: worker.fail(claims[0])) if step == "fail" else lambda: worker.finish_and_claim(claims, 10)
