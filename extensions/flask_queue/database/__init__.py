@@ -8,6 +8,7 @@ from .bulk import insert_many
 from .clock import now, now_plus
 from .engines import Database, forget_connections, set_pragmas
 from .faults import DatabaseError, is_missing_table, is_outage, is_transient
+from .hops import Hops
 from .lines import HeadsOfLines
 from .lists import is_one_of
 from .locks import CommittedRead, lock_keys
@@ -22,6 +23,7 @@ __all__ = [
     "Database",
     "DatabaseError",
     "HeadsOfLines",
+    "Hops",
     "Insertion",
     "Lookout",
     "Move",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
-from ..database import Prepared
+from ..database import Hops, Prepared
 from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.seek import after, at_least
@@ -16,23 +16,16 @@ from ..models.seek import after, at_least
 _PAUSED = Prepared(select(pauses.c.queue_name))
 
 
-def _names() -> Select[Any]:
-    """The names of the ready jobs' queues from a prefix on, as far as they begin with it, and the next one.
-
-    Each is looked for in the index behind the one before, so that a million jobs of one queue cost no more than one.
-    """
+def _first_name(where: ColumnElement[bool]) -> Select[Any]:
     # Not min(): PostgreSQL would read all names, where it has to look for the first one behind another.
-    first = select(jobs.c.queue_name.label("name")).where(is_ready).order_by(jobs.c.queue_name).limit(1)
-    prefix = bindparam("prefix", type_=jobs.c.queue_name.type)
-    begin = first.where(at_least(State.READY, jobs.c.queue_name, prefix)).subquery("begin")
-    names = select(begin.c.name).cte("names", recursive=True)
-    following = first.where(after(State.READY, jobs.c.queue_name, names.c.name)).correlate(names).scalar_subquery()
-    fits = func.substr(names.c.name, 1, bindparam("length", type_=Integer)) == prefix
-    names = names.union_all(select(following).where(names.c.name.is_not(None), fits))
-    return select(names.c.name).where(names.c.name.is_not(None))
+    return select(jobs.c.queue_name.label("value")).where(is_ready, where).order_by(jobs.c.queue_name).limit(1)
 
 
-_NAMES = Prepared(_names())
+_NAMES = Hops(
+    lambda place: _first_name(at_least(State.READY, jobs.c.queue_name, place)),
+    lambda place: _first_name(after(State.READY, jobs.c.queue_name, place)),
+    jobs.c.queue_name.type,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +79,4 @@ def unpaused_names(connection: Connection) -> list[str]:
 
 def ready_names(connection: Connection, prefix: str = "") -> list[str]:
     """The names of the queues with ready jobs that begin with `prefix`, sorted."""
-    rows = _NAMES.rows(connection, {"prefix": prefix, "length": len(prefix)})
-    return [name for (name,) in rows if name.startswith(prefix)]
+    return _NAMES.values(connection, prefix)

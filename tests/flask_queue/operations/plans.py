@@ -50,9 +50,9 @@ def fill(queue: FlaskQueue, **states: int) -> None:
 
 
 def analyze(queue: FlaskQueue) -> None:
-    """Let the database count its rows."""
+    """Let the database count its rows, and forget those of earlier tests."""
     with queue.database.connect() as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("ANALYZE queue_jobs")
+            connection.exec_driver_sql("VACUUM (ANALYZE) queue_jobs")
         elif connection.dialect.name != "sqlite":
             connection.exec_driver_sql("ANALYZE TABLE queue_jobs")
