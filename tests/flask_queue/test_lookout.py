@@ -94,7 +94,7 @@ def test_an_error_costs_one_question(app: Flask, queue: FlaskQueue) -> None:
 
 
 @pytest.mark.databases("postgresql", "mariadb")
-def test_the_pool_renews_a_connection_that_was_not_used_for_long(
+def test_it_renews_a_connection_that_was_not_used_for_long(
     queue: FlaskQueue, lookout: Lookout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restart of the server between two questions is nobody's error."""

@@ -43,7 +43,7 @@ class Lookout:
             raise
 
     def close(self) -> None:
-        """Give the connection back; the next question takes another one."""
+        """Close the connection; the next question takes another one."""
         connection, self._connection, self._denied = self._connection, None, None
         if connection is not None:
             with suppress(SQLAlchemyError):  # it was lost already
@@ -62,9 +62,19 @@ class Lookout:
 
     def _kept(self) -> Connection:
         moment = time.monotonic()
-        if self._connection is not None and moment - self._used_at >= IDLE:
-            self.close()  # the pool finds out whether it still lives
+        if self._connection is not None and moment - self._used_at >= IDLE and not _lives(self._connection):
+            self.close()
         self._used_at = moment
         if self._connection is None:
             self._connection = self._database.engine.connect()
+            self._connection.detach()  # who keeps a connection for good must not take one of the few that a pool may have
         return self._connection
+
+
+def _lives(connection: Connection) -> bool:
+    """Whether the server still answers; a restart of it is nobody's error."""
+    try:
+        connection.dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+    except Exception:
+        return False
+    return True

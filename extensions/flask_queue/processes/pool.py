@@ -86,11 +86,17 @@ class Pool:
         if not self._is_brisk or len(self._idle) == len(self._seats):
             self._ring()
 
-    def push(self) -> None:
-        """Wake a thread for a line that has not moved since the last call: whoever was to take it is held up by a long job."""
-        if self._line and self._taken == self._taken_before:
-            self._ring()
+    def push(self) -> bool:
+        """Wake a thread for a line that has not moved since the last call: whoever was to take it is held up by a long job.
+
+        :return: whether to come back soon: the line moves, or a thread is on its way.
+        """
+        has_moved = self._taken != self._taken_before
         self._taken_before = self._taken
+        if has_moved or not self.can_push:
+            return has_moved
+        self._ring()
+        return True
 
     def close(self) -> list[Claim]:
         """Let threads end with the jobs that they are at.
@@ -105,6 +111,11 @@ class Pool:
         for seat in list(self._seats):
             seat.ring()
         return left
+
+    @property
+    def can_push(self) -> bool:
+        """Whether claims wait although a thread is idle."""
+        return bool(self._line and self._idle)
 
     @property
     def has_line(self) -> bool:

@@ -99,15 +99,15 @@ class Worker(Process):
         self._is_watching = False  # from here on, who leaves something to us wakes us
         has_news = self._alarm.has_heard and self._listener.drain()
         look = has_news or time.monotonic() - self._looked_at >= self.polling_interval
-        is_moving = self._exchange.settled != self._settled_before
-        self._pool.push()
-        if look or not is_moving:
+        are_settling = self._exchange.settled != self._settled_before
+        is_moving = self._pool.push() or are_settling
+        if look or not are_settling:
             self._settle(look=look, peek=not has_news)
         self._settled_before = self._exchange.settled
         self._interrupt_late()
         if self._exchange.failing:
             return self._pause
-        if is_moving or self._pool.has_line:
+        if is_moving or self._pool.can_push:
             self._is_watching = True
             return ENDING_DELAY
         if not self._exchange.has_room:

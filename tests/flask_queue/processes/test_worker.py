@@ -88,6 +88,39 @@ def test_an_ending_does_not_wait_for_a_long_job_behind_it(
 
 
 @pytest.mark.behaviour("C14")
+def test_a_full_worker_with_a_line_sleeps(
+    app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it prefetched waits for its threads, and nobody has to watch."""
+    polls: list[float] = []
+    with worker(queue, threads=2, prefetch=3) as one:
+        queue.enqueue_all([gated.build(n) for n in range(9)])
+        eventually(lambda: gate.inside == 2 and len(one.held) == 5)
+        time.sleep(0.1)
+        poll = one.poll
+        monkeypatch.setattr(one, "poll", lambda: polls.append(1) or poll())
+        time.sleep(1)
+        assert len(polls) < 5
+        gate.opened.set()
+        wait_for(queue, finished=9)
+
+
+@pytest.mark.behaviour("I9")
+@pytest.mark.databases("postgresql", "mariadb")
+def test_it_manages_with_pools_of_one_connection(make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str) -> None:
+    bind = {"url": database_url, "pool_size": 1, "max_overflow": 0, "pool_timeout": 3}
+    with make_app(SQLALCHEMY_BINDS={"queue": bind}).app_context():
+        job = plain(queue)
+        with worker(queue, threads=2) as one:
+            job.enqueue()
+            wait_for(queue, finished=1)
+            time.sleep(0.2)  # it looks, and keeps a connection
+            job.enqueue()
+            wait_for(queue, finished=2, timeout=10)
+        assert one.runtime.database.engine.pool.size() == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.behaviour("C14")
 def test_a_full_worker_does_not_look_and_begins_at_once_when_it_can(
     app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None]
 ) -> None:
