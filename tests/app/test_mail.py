@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -156,9 +157,9 @@ def test_with_smtp_a_mail_is_given_to_the_server(app: Flask, make_user, smtp_ser
     assert not (tmp_path / "outbox").exists()
 
 
-def test_a_mail_server_that_is_away_is_an_os_error_which_jobs_retry_on(app: Flask, make_user, smtp_server: Any, monday) -> None:
-    port = smtp_server.server_address[1]
-    smtp_server.server_close()
-    app.config.update(MAIL_BACKEND="smtp", MAIL_SMTP_PORT=port)
-    with pytest.raises(OSError, match="refused"):
-        send(app, make_user("ada"), monday=monday)
+def test_a_mail_server_that_is_away_is_an_os_error_which_jobs_retry_on(app: Flask, make_user, monday) -> None:
+    with socket.socket() as taken:  # and not listening, so that nobody else answers there
+        taken.bind(("127.0.0.1", 0))
+        app.config.update(MAIL_BACKEND="smtp", MAIL_SMTP_HOST="127.0.0.1", MAIL_SMTP_PORT=taken.getsockname()[1])
+        with pytest.raises(OSError, match="refused"):
+            send(app, make_user("ada"), monday=monday)
