@@ -102,7 +102,7 @@ class Worker(Process):
         are_settling = self._exchange.settled != self._settled_before
         is_moving = self._pool.push() or are_settling
         if look or not are_settling:
-            self._settle(look=look, peek=not has_news)
+            self._settle(look=look, peek=look and not has_news)
         self._settled_before = self._exchange.settled
         self._interrupt_late()
         if self._exchange.failing:

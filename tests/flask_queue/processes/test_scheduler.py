@@ -46,14 +46,6 @@ def registered(scheduler: Scheduler) -> Iterator[Any]:
 
 
 @pytest.fixture
-def errors(queue: FlaskQueue) -> list[BaseException]:
-    """What is reported as an error of the machinery."""
-    found: list[BaseException] = []
-    queue.on_thread_error(found.append)
-    return found
-
-
-@pytest.fixture
 def add(app: Flask, queue: FlaskQueue) -> Callable[..., None]:
     """Add a recurring task, as if long ago."""
     plain(queue)

@@ -105,6 +105,24 @@ def test_a_full_worker_with_a_line_sleeps(
         wait_for(queue, finished=9)
 
 
+@pytest.mark.behaviour("C14")
+def test_the_end_of_a_coroutine_is_no_reason_to_look(app: Flask, queue: FlaskQueue) -> None:
+    """Whoever writes an ending down claims besides; a look before would be one statement more for each."""
+
+    @queue.job(name="coroutine")
+    async def coroutine() -> None: ...
+
+    looks: list[int] = []
+    with worker(queue, coroutines=5, polling_interval=30) as one:
+        eventually(lambda: one._looked_at > 0)
+        ask = one._accounts.anything_ready
+        one._accounts.anything_ready = lambda: looks.append(1) or ask()  # type: ignore[method-assign]
+        for number in range(1, 4):
+            coroutine.enqueue()
+            wait_for(queue, finished=number)
+    assert not looks
+
+
 @pytest.mark.behaviour("I9")
 @pytest.mark.databases("postgresql", "mariadb")
 def test_it_manages_with_pools_of_one_connection(make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str) -> None:
