@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_queue.testing import drain
 
+from ..harness.serving import serving
 from .stage import Stage
-
-
-class Quiet(WSGIRequestHandler):
-    """A server that writes no log."""
-
-    def log(self, *_: object) -> None:
-        """Write nothing."""
 
 
 @pytest.fixture
@@ -28,13 +20,8 @@ def address(open_to_roles: Stage) -> Iterator[str]:
     open_to_roles.verify("primary")
     shutil.rmtree(open_to_roles.replica("queue"))
     open_to_roles.verify("queue")
-    server = make_server("127.0.0.1", 0, open_to_roles.app, threaded=False, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(open_to_roles.app) as address:
+        yield address
 
 
 def test_verify_now_works_without_javascript(browser: Browser, address: str, open_to_roles: Stage) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_queue import FlaskQueue
+
+from ...harness.serving import serving
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -21,22 +21,10 @@ PAGES = (
 HOSTILE = "<script>alert(1)</script>" + "w" * 300
 
 
-class Quiet(WSGIRequestHandler):
-    """A server that writes no log."""
-
-    def log(self, *_: object) -> None:
-        """Write nothing."""
-
-
 @pytest.fixture
 def address(site_app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, site_app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(site_app) as address:
+        yield address
 
 
 class Tab:
