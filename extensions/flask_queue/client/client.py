@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -17,14 +17,21 @@ from ..errors import EnqueueError, MissingTables
 from ..events import Events
 from ..jobs import arguments
 from ..jobs.definition import CallOptions, Definitions, JobCall
-from ..operations.enqueue import NewJob, enqueue, enqueue_many, is_single
+from ..operations.enqueue import NewJob, NewJobs, enqueue, enqueue_many, is_single
 from ..wakeup import Announcer
 from .handle import JobHandle
 from .references import MappedReferences
 from .transactions import on_commit
 
 T = TypeVar("T")
-_Batch: TypeAlias = list[tuple[JobHandle, NewJob]]
+
+
+@dataclass
+class _Batch:
+    """Calls that go one way, and what will be written of each."""
+
+    handles: list[JobHandle] = field(default_factory=list)
+    jobs: NewJobs = field(default_factory=NewJobs)
 
 
 class Interceptor(Protocol):
@@ -138,8 +145,13 @@ class Client:
             are not counted.
         """
         batches: dict[Callable[[_Batch], int], _Batch] = {}
-        for handle in [handle for handle in handles if not handle.enqueued]:
-            batches.setdefault(self._way_of(handle.call.options), []).append((handle.bind(self), self.new_job(handle.call)))
+        for handle in handles:
+            if handle.enqueued:
+                continue
+            way = self._way_of(handle.call.options)
+            batch = batches.get(way) or batches.setdefault(way, _Batch())
+            batch.handles.append(handle.bind(self))
+            batch.jobs.append(self.new_job(handle.call))
         # What can be refused goes first, what only waits last.
         order = (self._intercept_many, self._insert_many_in_session, self._insert_many, self._insert_many_on_commit)
         return sum(way(batches[way]) for way in order if way in batches)
@@ -153,23 +165,22 @@ class Client:
 
     def _intercept_many(self, batch: _Batch) -> int:
         assert self.interceptor is not None
-        for handle, job in batch:
-            self.interceptor(self, handle, job)
-        return sum(handle.enqueued for handle, _ in batch)
+        for handle in batch.handles:
+            self.interceptor(self, handle, self.new_job(handle.call))
+        return sum(handle.enqueued for handle in batch.handles)
 
     def _insert_many(self, batch: _Batch) -> int:
-        many = [job for _, job in batch]
-        ids = self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, many)))
+        ids = self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, batch.jobs)))
         self._tell_many(ids)
         return _stored(batch, ids)
 
     def _insert_many_on_commit(self, batch: _Batch) -> int:
         on_commit(self.session(), lambda: self._insert_many(batch))
-        return len(batch)
+        return len(batch.handles)
 
     def _insert_many_in_session(self, batch: _Batch) -> int:
         session = self._shared_session()
-        ids = self._enqueuing(lambda: enqueue_many(session.connection(), [job for _, job in batch]))
+        ids = self._enqueuing(lambda: enqueue_many(session.connection(), batch.jobs))
         on_commit(session, lambda: self._tell_many(ids))
         return _stored(batch, ids)
 
@@ -200,6 +211,6 @@ class Client:
 
 def _stored(batch: _Batch, ids: Sequence[int | None]) -> int:
     """Tell handles how it went; how many were enqueued."""
-    for (handle, _), job_id in zip(batch, ids, strict=True):
+    for handle, job_id in zip(batch.handles, ids, strict=True):
         handle.stored(job_id)
-    return sum(handle.enqueued for handle, _ in batch)
+    return sum(handle.enqueued for handle in batch.handles)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ..database import AnyRow
 from ..errors import InvalidTransition, QueueError
-from ..jobs.definition import JobCall
+from ..jobs.definition import CallOptions, JobCall, JobDefinition
 from ..models.attempt import attempts
 from ..models.job import State, jobs
 from ..operations.discard import discard_many
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Row ids are 64-bit integers.
 LARGEST_ID = 2**63 - 1
+_NO_CALL: tuple[None, tuple[Any, ...], dict[str, Any], None] = (None, (), {}, None)
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,18 @@ class Attempt:
 class JobHandle:
     """A job. Its columns are read when they are first asked for; `refresh()` reads them again; `status` is always fresh."""
 
-    __slots__ = ("_call", "_client", "_row", "_was_read", "enqueued", "id")
+    # The parts of the call lie here: an object of their own would double what the garbage collector has to look at when
+    # many are built, and that takes longer than to write them.
+    __slots__ = ("_args", "_client", "_definition", "_kwargs", "_options", "_row", "_was_read", "enqueued", "id")
 
     def __init__(self, call: JobCall | None = None) -> None:
         #: The row's id; None until it is enqueued, and for a job that a concurrency rule discarded.
         self.id: int | None = None
         #: Whether this call has put a row into the queue.
         self.enqueued = False
-        self._call = call
+        self._definition: JobDefinition[Any, Any] | None
+        self._options: CallOptions | None
+        self._definition, self._args, self._kwargs, self._options = call or _NO_CALL
         self._client: Client | None = None
         self._row: AnyRow | None = None
         self._was_read = False
@@ -78,16 +83,16 @@ class JobHandle:
         self.enqueued = job_id is not None
 
     def __repr__(self) -> str:
-        return f"<JobHandle {self.id} {self._call.definition.name}>" if self._call else f"<JobHandle {self.id}>"
+        return f"<JobHandle {self.id} {self._definition.name}>" if self._definition else f"<JobHandle {self.id}>"
 
     # --- reading ----------------------------------------------------------------------------------
 
     @property
     def call(self) -> JobCall:
         """The call that this handle was built from."""
-        if self._call is None:
+        if self._definition is None or self._options is None:
             raise QueueError(f"{self!r} was read from the database; it cannot be enqueued again. Use retry().")
-        return self._call
+        return JobCall(self._definition, self._args, self._kwargs, self._options)
 
     @property
     def status(self) -> str | None:
@@ -125,17 +130,17 @@ class JobHandle:
     @property
     def name(self) -> str:
         """The registered name of the job."""
-        return self._call.definition.name if self._call else self._column("name")
+        return self._definition.name if self._definition else self._column("name")
 
     @property
     def queue(self) -> str:
         """The name of its queue."""
-        return self._call.options.queue if self._call else self._column("queue_name")
+        return self._options.queue if self._options else self._column("queue_name")
 
     @property
     def priority(self) -> int:
         """Smaller runs first."""
-        return self._call.options.priority if self._call else self._column("priority")
+        return self._options.priority if self._options else self._column("priority")
 
     @property
     def arguments(self) -> str:

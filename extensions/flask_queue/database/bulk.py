@@ -5,7 +5,7 @@ Most columns have the same value in all rows of a call. It is sent once; only th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -22,25 +22,30 @@ _MYSQL_CHUNK_BYTES = 4_000_000
 _Names: TypeAlias = tuple[str, ...]
 
 
-def insert_many(connection: Connection, columns: Sequence[Column[Any]], rows: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Insert `rows`, which hold a value for each of `columns`, in order.
+def insert_many(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Insert rows, which are given by columns: lists of the same length.
 
     :return: their ids, growing in that order.
     """
-    if not rows:
+    first = next(iter(columns))
+    if not columns[first]:
         return []
     if connection.dialect.name not in ("sqlite", "postgresql"):
-        return [number for chunk in _chunks(rows) for number in _insert_values(connection, columns, chunk)]
+        rows = list(zip(*columns.values(), strict=True))
+        targets = [table.c[name] for name in columns]
+        return [number for chunk in _chunks(rows) for number in _insert_values(connection, targets, chunk)]
     same: dict[str, Any] = {}
     lists: dict[str, Sequence[Any]] = {}
-    for one, values in zip(columns, zip(*rows, strict=True), strict=True):
+    for name, values in columns.items():
         if values.count(values[0]) < len(values):
-            lists[one.name] = values
+            lists[name] = values
         elif values[0] is not None:
-            same[one.name] = values[0]
-    lists = lists or {columns[0].name: [same.pop(columns[0].name)] * len(rows)}
+            same[name] = values[0]
+    if not lists:
+        lists[first] = columns[first]
+        same.pop(first, None)
     insert_lists = _insert_json if connection.dialect.name == "sqlite" else _insert_arrays
-    return insert_lists(connection, columns[0].table, same, lists)
+    return insert_lists(connection, table, same, lists)
 
 
 def _insert_json(connection: Connection, table: Table, same: dict[str, Any], lists: dict[str, Sequence[Any]]) -> list[int]:

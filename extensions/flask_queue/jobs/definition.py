@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ..errors import ConfigurationError, EnqueueError, QueueError
 from .concurrency import Concurrency
@@ -74,8 +74,7 @@ class CallOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class JobCall:
+class JobCall(NamedTuple):
     """A job with its arguments and options, not enqueued yet."""
 
     definition: JobDefinition[Any, Any]

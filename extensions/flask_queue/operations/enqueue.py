@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, String, bindparam, case, literal_column, select
@@ -24,6 +25,32 @@ class NewJob(NamedTuple):
     wait: float | None = None
     at: datetime | None = None
     limit: Limit | None = None
+
+
+class NewJobs:
+    """Many jobs about to be written, field by field, as the database takes them.
+
+    Python's garbage collector would look at a tuple for each of them, more than once, which takes longer than to write them.
+    """
+
+    def __init__(self, jobs: Iterable[NewJob] = ()) -> None:
+        self._values: list[Any] = []
+        for job in jobs:
+            self.append(job)
+
+    def append(self, job: NewJob) -> None:
+        """Add one, as the last."""
+        self._values.extend(job)
+
+    def __len__(self) -> int:
+        return len(self._values) // _FIELDS
+
+    def column(self, field: str) -> list[Any]:
+        """What all of them have in this field."""
+        return self._values[NewJob._fields.index(field) :: _FIELDS]
+
+
+_FIELDS = len(NewJob._fields)
 
 
 def _insert(state: Any, scheduled_at: Any, *, announce: bool = False, **more: Any) -> Insertion:
@@ -58,6 +85,7 @@ _INSERT_LIMITED = _insert(
 _INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), **_LIMIT)
 _INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, **_LIMIT)
 _CLOCK = select(now())
+_READY_STATE, _SCHEDULED_STATE = State.READY.value, State.SCHEDULED.value
 
 
 def is_single(job: NewJob) -> bool:
@@ -109,53 +137,49 @@ def database_time(connection: Connection) -> datetime:
     return moment
 
 
-def enqueue_many(connection: Connection, many: Sequence[NewJob]) -> list[int | None]:
+def enqueue_many(connection: Connection, many: NewJobs) -> list[int | None]:
     """Write all of `many`, in order, with a number of statements that does not grow with them but for chunks.
 
     :return: for each job its row's id, or None when its concurrency rule discards it; ids grow in the order of `many`.
     """
     moment = database_time(connection)
-    due_limits = [job.limit for job in many if job.limit is not None and _due_at(job, moment) <= moment]
-    slots = Slots(connection, {limit.key for limit in due_limits})
-    rows = [_row(job, moment, slots) for job in many]
-    ids = iter(insert_many(connection, _COLUMNS, [row for row in rows if row is not None]))
+    due_at = [_due_at(wait, at, moment) for wait, at in zip(many.column("wait"), many.column("at"), strict=True)]
+    states = [_READY_STATE if at <= moment else _SCHEDULED_STATE for at in due_at]
+    columns: dict[str, list[Any]] = {name: many.column(name) for name in ("queue_name", "name", "arguments", "priority")}
+    columns |= {"state": states, "scheduled_at": due_at, "created_at": [moment] * len(many)}
+    limits = many.column("limit")
+    if any(limits):
+        columns |= _limited(connection, limits, states, moment)
+    kept = [state is not None for state in columns["state"]]
+    if not all(kept):
+        columns = {name: list(compress(values, kept)) for name, values in columns.items()}
+    ids = iter(insert_many(connection, jobs, columns))
     notify(connection)
-    return [None if row is None else next(ids) for row in rows]
+    return [next(ids) if is_kept else None for is_kept in kept]
 
 
-_COLUMNS = (
-    jobs.c.queue_name,
-    jobs.c.name,
-    jobs.c.arguments,
-    jobs.c.priority,
-    jobs.c.state,
-    jobs.c.scheduled_at,
-    jobs.c.created_at,
-    jobs.c.concurrency_key,
-    jobs.c.concurrency_limit,
-    jobs.c.concurrency_duration,
-    jobs.c.expires_at,
-)
-_UNLIMITED = (None, None, None, None)
+def _due_at(wait: float | None, at: datetime | None, moment: datetime) -> datetime:
+    if at is not None:
+        return at.astimezone(UTC)
+    return moment + timedelta(seconds=wait) if wait is not None and wait > 0 else moment
 
 
-def _due_at(job: NewJob, moment: datetime) -> datetime:
-    if job.at is not None:
-        return job.at.astimezone(UTC)
-    return moment + timedelta(seconds=job.wait) if job.wait is not None and job.wait > 0 else moment
+def _limited(
+    connection: Connection, limits: Sequence[Limit | None], states: Sequence[str], moment: datetime
+) -> dict[str, list[Any]]:
+    """The columns that say what limits each job, with the states that follow; None for one that is discarded."""
+    due = [limit if state == _READY_STATE else None for limit, state in zip(limits, states, strict=True)]
+    slots = Slots(connection, {limit.key for limit in due if limit is not None})
 
+    def state_of(limit: Limit | None, state: str) -> str | None:
+        if limit is None or slots.take(limit.key, limit.to):
+            return state
+        return None if limit.on_conflict == "discard" else State.BLOCKED.value
 
-def _row(job: NewJob, moment: datetime, slots: Slots) -> tuple[Any, ...] | None:
-    """The values of `_COLUMNS`, or None when the job's concurrency rule discards it."""
-    due_at = _due_at(job, moment)
-    due = due_at <= moment
-    limit = job.limit
-    if limit is None:
-        return (*job[:4], "ready" if due else "scheduled", due_at, moment, *_UNLIMITED)
-    state = State.READY if due else State.SCHEDULED
-    if due and not slots.take(limit.key, limit.to):
-        if limit.on_conflict == "discard":
-            return None
-        state = State.BLOCKED
-    expires_at = moment + timedelta(seconds=limit.duration) if due else None
-    return (*job[:4], state.value, due_at, moment, limit.key, limit.to, limit.duration, expires_at)
+    return {
+        "state": [state_of(limit, state) for limit, state in zip(due, states, strict=True)],
+        "concurrency_key": [limit and limit.key for limit in limits],
+        "concurrency_limit": [limit and limit.to for limit in limits],
+        "concurrency_duration": [limit and limit.duration for limit in limits],
+        "expires_at": [limit and moment + timedelta(seconds=limit.duration) for limit in due],
+    }

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_queue.errors import ArgumentError, DeserializationError, QueueError
-from flask_queue.jobs.arguments import decode, describe, encode
+from flask_queue.jobs.arguments import decode, describe, encode, encoding
 
 pytestmark = pytest.mark.behaviour("A7", "A8")
 
@@ -584,3 +584,8 @@ def test_what_cannot_be_read_and_mentions_a_secret_is_filtered_whole() -> None:
 
 def test_describing_loads_nothing() -> None:
     assert describe('[{"$model": ["app:User", [5]]}, {"$enum": ["gone:Kind", "A"]}]') == "User(5), Kind.A"
+
+
+def test_text_is_written_as_by_the_documented_encoder_where_the_fast_one_is_another() -> None:
+    documented = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+    assert encoding._encoder(documented) == documented.encode

@@ -37,7 +37,7 @@ def plan(database: Database, statement: str, parameters: Any) -> list[str]:
 
 def fill(queue: FlaskQueue, **states: int) -> None:
     """Add so many jobs in each of these states, in two queues, and let the database know how many there are."""
-    columns = [jobs.c[name] for name in ("name", "arguments", "scheduled_at", "created_at", "queue_name", "priority", "state")]
+    names = ("name", "arguments", "scheduled_at", "created_at", "queue_name", "priority", "state")
     with queue.database.begin() as connection:
         moment = database_time(connection)
         rows = [
@@ -45,7 +45,7 @@ def fill(queue: FlaskQueue, **states: int) -> None:
             for state, count in states.items()
             for n in range(count)
         ]
-        insert_many(connection, columns, rows)
+        insert_many(connection, jobs, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
     analyze(queue)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import event
 from flask_queue import FlaskQueue
 from flask_queue.config import DispatcherOptions
 from flask_queue.operations.dispatch import dispatch
+from flask_queue.operations.enqueue import NewJobs
 from flask_queue.processes.dispatcher import Dispatcher
 
 from .by_hand import WorkerByHand
@@ -102,3 +104,20 @@ def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], 
 def _let_all_be_due(queue: FlaskQueue) -> None:
     with queue.database.begin() as connection:
         connection.exec_driver_sql("UPDATE queue_jobs SET scheduled_at = created_at")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_call_to_be_enqueued_with_many_is_one_object_to_the_garbage_collector(app: Flask, queue: FlaskQueue) -> None:
+    """It looks at everything again and again while many are made: at four objects each, for longer than it takes to write."""
+
+    def tracked() -> int:
+        gc.collect()
+        return len(gc.get_objects())
+
+    job = plain(queue)
+    before = tracked()
+    handles = [job.build(number) for number in range(1000)]
+    assert tracked() - before == pytest.approx(1000, abs=50)
+    several = NewJobs(queue.client.new_job(handle.call) for handle in handles)
+    assert tracked() - before == pytest.approx(1000, abs=50)
+    assert len(several) == 1000

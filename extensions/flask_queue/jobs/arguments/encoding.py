@@ -25,7 +25,24 @@ _PLAIN = frozenset({str, bool, type(None)})
 _LARGE = 1 << 2048
 """Ints from here on are written in hexadecimal: Python may refuse to read so many decimal digits."""
 
-_write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
+
+def _encoder(slow: json.JSONEncoder) -> Callable[[object], str]:
+    """`slow.encode` without what takes it longest: it makes its compiled part anew for every value.
+
+    Of no documented interface, so that it is used only where it does what is known of it.
+    """
+    try:
+        parts: Callable[[object, int], Iterable[str]] = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, None, json.encoder.encode_basestring, None, ": ", ", ", False, False, False
+        )
+        known = "".join(parts(_SAMPLE, 0)) == slow.encode(_SAMPLE)
+    except Exception:
+        known = False
+    return (lambda value: "".join(parts(value, 0))) if known else slow.encode
+
+
+_SAMPLE = [{"args": [1, -0.5, None, True, "ä\n"], "kwargs": {}}]
+_write = _encoder(json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False))
 _write_ascii = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
 
