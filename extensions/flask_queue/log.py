@@ -51,6 +51,10 @@ def _stop_process(payload: Payload) -> None:
     logger.info("Stopped %s(pid=%s)%s", process.kind, process.pid, given_back)
 
 
+def _upkeep_warning(payload: Payload) -> None:
+    logger.warning("%s", payload["text"])
+
+
 def _process_lost(payload: Payload) -> None:
     process = payload["process"]
     logger.error("%s(pid=%s) ends: %s", process.kind, process.pid, payload["reason"])
@@ -132,6 +136,7 @@ def _quietly(line: str, *names: str) -> Callable[[Payload], None]:
 _WORDINGS: dict[str, Callable[[Payload], Any]] = {
     "start_process": _start_process,
     "stop_process": _stop_process,
+    "upkeep_warning": _upkeep_warning,
     "process_lost": _process_lost,
     "replace_process": _replace_process,
     "start_timeout": _start_timeout,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import commands, hooks, jobs
+from tests.harness.extensions import queue
 from tests.harness.site import Site
 from tests.harness.waiting import eventually
 
@@ -112,4 +113,13 @@ def test_a_process_is_called_what_it_does(site: Site) -> None:
         "flask-queue supervisor: fork, 2 processes",
         "flask-queue worker: mail,low",
     ]
+    supervisor.terminate()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_server_that_will_slow_the_queue_down_is_named_at_the_start(site: Site) -> None:
+    with site.application(), queue.database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE queue_jobs SET (autovacuum_enabled = off)")
+    supervisor = site.supervisor()
+    assert supervisor.output.count("autovacuum is off") == 1
     supervisor.terminate()

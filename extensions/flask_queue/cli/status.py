@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import with_appcontext
 
-from ..models import State
+from ..database import upkeep_warnings
+from ..models import State, jobs
 from .group import current_queue
 from .output import echo_json, echo_table, printable, seconds
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @with_appcontext
 def status(as_json: bool) -> None:
-    """Show jobs by state, queues with size and latency, and the processes that are registered.
+    """Show jobs by state, queues with size and latency, the processes that are registered, and what is wrong.
+
+    A problem is what keeps jobs from running. A warning is what will make the queue slower: PostgreSQL that cannot vacuum.
 
     \b
     Examples:
@@ -36,7 +39,8 @@ def status(as_json: bool) -> None:
         _echo_jobs(queue)
         _echo_queues(queue)
         _echo_processes(queue)
-        _echo_problems(queue.health())
+        _echo_remarks("Problem", queue.health())
+        _echo_remarks("Warning", _warnings(queue))
 
 
 def _counts(queue: FlaskQueue) -> dict[str, int]:
@@ -50,6 +54,7 @@ def _echo_for_machines(queue: FlaskQueue) -> None:
             "queues": [asdict(one) for one in queue.queues.overview()],
             "processes": [asdict(process) for process in queue.processes],
             "problems": queue.health(),
+            "warnings": _warnings(queue),
         }
     )
 
@@ -87,8 +92,13 @@ def _echo_processes(queue: FlaskQueue) -> None:
     )
 
 
-def _echo_problems(problems: list[str]) -> None:
-    if problems:
+def _warnings(queue: FlaskQueue) -> list[str]:
+    with queue.database.connect() as connection:
+        return upkeep_warnings(connection, jobs)
+
+
+def _echo_remarks(label: str, remarks: list[str]) -> None:
+    if remarks:
         click.echo()
-    for problem in problems:
-        click.echo(f"Problem: {printable(problem)}")
+    for remark in remarks:
+        click.echo(f"{label}: {printable(remark)}")

@@ -15,6 +15,7 @@ from .locks import CommittedRead, lock_keys
 from .lookout import Lookout
 from .prepared import Prepared
 from .statements import CHANNEL, AnyRow, Insertion, Move, Step, insert_ignoring, notify
+from .upkeep import upkeep_warnings
 
 __all__ = [
     "CHANNEL",
@@ -41,4 +42,5 @@ __all__ = [
     "now",
     "now_plus",
     "set_pragmas",
+    "upkeep_warnings",
 ]

@@ -8,6 +8,8 @@ from typing import Any
 
 from ..client.recurring import static_values
 from ..config import Configuration
+from ..database import upkeep_warnings
+from ..models.job import jobs
 from ..models.process import Kind
 from ..operations import recurring, registration
 from ..processes.registered import Process
@@ -68,6 +70,7 @@ class Supervisor(Process):
             self._maintenance = Maintenance(self.runtime, self.id)
             self.call_supervisor_hooks("start")
             self.attempt(self._synchronize_tasks)
+            self.attempt(self._warn)
             self.attempt(self.maintenance.run_if_due)  # before there are children: they share what it leaves in memory
             self.work()
             self.call_supervisor_hooks("stop")
@@ -79,6 +82,11 @@ class Supervisor(Process):
     def call_supervisor_hooks(self, event: str) -> None:
         """Hooks of the supervisor have no prefix: `on_start`, `on_stop`, `on_exit`."""
         self.runtime.call_hooks(event, self)
+
+    def _warn(self) -> None:
+        with self.runtime.database.connect() as connection:
+            for warning in upkeep_warnings(connection, jobs):
+                self.runtime.events.emit("upkeep_warning", text=warning)
 
     def _synchronize_tasks(self) -> None:
         """Make the static recurring tasks those of the configuration. Who only works or dispatches leaves them alone."""

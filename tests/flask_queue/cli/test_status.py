@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import pytest
+
 from flask_queue import FlaskQueue
 
 from .conftest import Run
@@ -36,3 +38,36 @@ def test_machines_get_the_same(run: Run, queue: FlaskQueue, jobs: SimpleNamespac
     }
     assert status["processes"] == []
     assert status["problems"] == queue.health()
+
+
+@pytest.mark.databases("postgresql")
+def test_what_will_make_the_queue_slower_is_a_warning_and_no_problem(
+    run: Run, queue: FlaskQueue, jobs: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warnings() -> list[str]:
+        status = json.loads(run("status", "--json").stdout)
+        assert status["problems"] == queue.health()
+        return status["warnings"]  # type: ignore[no-any-return]
+
+    with queue.database.connect() as connection:
+        off = connection.exec_driver_sql("SHOW autovacuum").scalar_one() == "off"
+    of_server = ["PostgreSQL's autovacuum is off"] if off else []
+    assert [warning[:30] for warning in warnings()] == of_server
+
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE queue_jobs SET (autovacuum_enabled = off)")
+    of_table = of_server or ["autovacuum is off for the tabl"]
+    assert [warning[:30] for warning in warnings()] == of_table
+
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("SELECT 1")
+        assert len(warnings()) == 1
+        monkeypatch.setattr("flask_queue.database.upkeep._LONG_TRANSACTION", -1.0)
+        assert [warning[:30] for warning in warnings()] == [*of_table, "A transaction has been open fo"]
+        assert "\nWarning: A transaction has been open for 0.0 hours in database" in run("status").stdout
+
+
+@pytest.mark.databases("sqlite", "mariadb")
+def test_other_databases_clean_up_by_themselves(run: Run, jobs: SimpleNamespace) -> None:
+    assert json.loads(run("status", "--json").stdout)["warnings"] == []
