@@ -37,6 +37,7 @@ class Move:
     :param returning: the columns to return; numbers and text only.
     :param index: the index that has the candidates in their order. MySQL and MariaDB lock every row that they read, and
         whoever sorts reads them all, so that other workers would find none.
+    :param locking: selects and locks the same ids, as PostgreSQL had better go about it.
     """
 
     def __init__(
@@ -47,15 +48,16 @@ class Move:
         returning: Sequence[Column[Any]],
         *,
         index: str | None = None,
+        locking: Select[Any] | None = None,
     ) -> None:
-        locking = candidates.with_for_update(skip_locked=True, of=table)
         # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
-        picked = any_(func.array(locking.scalar_subquery()))
+        own = candidates.with_for_update(skip_locked=True, of=table) if locking is None else locking
+        picked = any_(func.array(own.scalar_subquery()))
         self._whole = update(table).where(table.c.id == picked).values(values).returning(*returning)
         self._postgresql = Prepared(self._whole)
         self._after_another: dict[Prepared, Prepared] = {}
         self._sqlite = Prepared(update(table).where(table.c.id.in_(candidates)).values(values).returning(*returning))
-        self._pick = locking
+        self._pick = candidates.with_for_update(skip_locked=True, of=table)
         if index is not None:
             for dialect in ("mysql", "mariadb"):
                 self._pick = self._pick.with_hint(table, f"FORCE INDEX ({index})", dialect)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select, true
 
 from ..database import HeadsOfLines, Move, Prepared, Step, is_one_of, now
 from ..models.job import State, is_ready, jobs
@@ -71,10 +71,27 @@ def _line(*where: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Select[Any]:
-    """The first jobs of one kind in the line, looking no further than a window of it."""
-    head = select(jobs.c.id).where(is_ready, *where).order_by(jobs.c.priority, jobs.c.id).limit(WINDOW).subquery("head")
-    return _line(jobs.c.id.in_(select(head.c.id)), kind, *where)
+def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Move:
+    """Claims the first jobs of one kind in the line, looking no further than a window of it."""
+    order = (jobs.c.priority, jobs.c.id)
+    head = select(*order).where(is_ready, *where).order_by(*order).limit(WINDOW).subquery("head")
+    line = _line(jobs.c.id.in_(select(head.c.id)), kind, *where)
+    # Row by row, until there are enough: the planner, who does not know how long the line is, would compare all with all.
+    each = (
+        select(jobs.c.id)
+        .where(jobs.c.id == head.c.id, is_ready, kind, _NOT_PAUSED)
+        .correlate(head)
+        .with_for_update(skip_locked=True)
+        .lateral("each")
+    )
+    one_by_one = (
+        select(each.c.id)
+        .select_from(head.join(each, true()))
+        .where(_IS_REGISTERED)
+        .order_by(head.c.priority, head.c.id)
+        .limit(bindparam("limit"))
+    )
+    return Move(jobs, line, _VALUES, _COLUMNS, locking=one_by_one)
 
 
 _ONLY = is_one_of(jobs.c.name, "names")
@@ -83,10 +100,10 @@ _EXCEPT = ~is_one_of(jobs.c.name, "names")
 _MOVES = {
     (False, None): Move(jobs, _line(), _VALUES, _COLUMNS, index="ix_queue_jobs_ready"),
     (True, None): Move(jobs, _line(_IN_QUEUE), _VALUES, _COLUMNS, index="ix_queue_jobs_ready_by_queue"),
-    (False, True): Move(jobs, _window(_ONLY), _VALUES, _COLUMNS),
-    (True, True): Move(jobs, _window(_ONLY, _IN_QUEUE), _VALUES, _COLUMNS),
-    (False, False): Move(jobs, _window(_EXCEPT), _VALUES, _COLUMNS),
-    (True, False): Move(jobs, _window(_EXCEPT, _IN_QUEUE), _VALUES, _COLUMNS),
+    (False, True): _window(_ONLY),
+    (True, True): _window(_ONLY, _IN_QUEUE),
+    (False, False): _window(_EXCEPT),
+    (True, False): _window(_EXCEPT, _IN_QUEUE),
 }
 # These are few and known by their ids. Of expressions there is no index: planners would read that of the ready jobs from its
 # beginning, to meet these few in order.

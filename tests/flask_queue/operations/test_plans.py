@@ -162,3 +162,27 @@ def test_a_queue_is_found_without_reading_those_before_it(app: Flask, queue: Fla
             steps = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {text}", parameters).scalars().all()
         pages = next(int(found[1]) for step in steps if (found := re.search(r"Buffers: shared hit=(\d+)", step)))
         assert pages < 30, steps  # the half of the index that is of "mail" has more than a hundred
+
+
+@pytest.mark.behaviour("C17")
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("is_known", [False, True], ids=["just filled", "analyzed"])
+def test_jobs_of_one_kind_are_found_in_one_pass_over_the_line(app: Flask, queue: FlaskQueue, is_known: bool) -> None:
+    """With a join the planner compared each job that it had found with all of the others: 5,000 times for 97 jobs."""
+    job = plain(queue)
+    queue.enqueue_all([job.build(number) for number in range(5_000)])
+    if is_known:
+        analyze(queue)
+    worker = WorkerByHand(queue)
+    with statements_of(queue.database) as statements:
+        found = queue.database.transact(
+            lambda one: claim(one, ALL, limit=97, process_id=worker.id, kinds=Kinds(("job",), only=True))
+        )
+    assert len(found) == 97
+    [(text, parameters)] = [(text, parameters) for text, parameters in statements if text.startswith("UPDATE")]
+    with queue.database.begin() as connection:
+        steps = connection.exec_driver_sql(f"EXPLAIN (ANALYZE) {text}", parameters).scalars().all()
+    read = [int(rows) * int(loops) for step in steps for rows, loops in re.findall(r"actual .* rows=(\d+) loops=(\d+)", step)]
+    removed = [int(number) for step in steps for number in re.findall(r"Rows Removed by Join Filter: (\d+)", step)]
+    assert max(read) < 300, steps
+    assert sum(removed) == 0, steps
