@@ -165,8 +165,8 @@ class Client:
 
     def _intercept_many(self, batch: _Batch) -> int:
         assert self.interceptor is not None
-        for handle in batch.handles:
-            self.interceptor(self, handle, self.new_job(handle.call))
+        for handle, job in zip(batch.handles, batch.jobs, strict=True):
+            self.interceptor(self, handle, job)
         return sum(handle.enqueued for handle in batch.handles)
 
     def _insert_many(self, batch: _Batch) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import compress
 from typing import Any, NamedTuple
@@ -44,6 +44,9 @@ class NewJobs:
 
     def __len__(self) -> int:
         return len(self._values) // _FIELDS
+
+    def __iter__(self) -> Iterator[NewJob]:
+        return map(NewJob._make, zip(*[iter(self._values)] * _FIELDS, strict=True))
 
     def column(self, field: str) -> list[Any]:
         """What all of them have in this field."""
