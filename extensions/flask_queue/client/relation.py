@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from ..errors import InvalidTransition
-from ..models import job as predicates
 from ..models.job import State, jobs
+from ..models.seek import along
 from ..operations.discard import discard_many
 from ..operations.retry import retry_many
 from ..operations.unblock import unblock
@@ -26,14 +26,6 @@ BULK_SIZE = 1000
 #: How many concurrency keys one transaction locks.
 KEYS_AT_ONCE = 50
 
-_PREDICATES = {
-    State.SCHEDULED: predicates.is_scheduled,
-    State.READY: predicates.is_ready,
-    State.BLOCKED: predicates.is_blocked,
-    State.CLAIMED: predicates.is_claimed,
-    State.FINISHED: predicates.is_finished,
-    State.FAILED: predicates.is_failed,
-}
 #: In which order the jobs of a state are listed: what comes next first; what is over, the latest first.
 _ORDERS: dict[State | None, tuple[ColumnElement[Any], ...]] = {
     State.SCHEDULED: (jobs.c.scheduled_at, jobs.c.priority, jobs.c.id),
@@ -167,7 +159,7 @@ class JobRelation:
 
     @property
     def _where(self) -> tuple[ColumnElement[bool], ...]:
-        return self._conditions if self._state is None else (_PREDICATES[self._state], *self._conditions)
+        return self._conditions if self._state is None else (along(self._state), *self._conditions)
 
     def _page(self, statement: Select[Any]) -> Select[Any]:
         if self._limit is None and not self._offset:

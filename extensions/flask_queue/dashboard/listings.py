@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause
 
 from ..models import State
-from ..models.job import is_blocked, is_claimed, is_failed, is_finished, is_ready, is_scheduled
+from ..models.seek import along
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,6 @@ class Listing:
     """One list.
 
     :param slug: its place in the address
-    :param rows: which jobs belong to it
     :param order: the columns they are sorted by, "-" for downwards; ends in the id, so that no two pages share a row
     :param empty: what an empty list is, in words
     :param advice: what would stand in it
@@ -31,11 +30,15 @@ class Listing:
     state: State
     slug: str
     title: str
-    rows: ColumnElement[bool]
     order: tuple[str, ...]
     empty: str
     advice: str
     indexed: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> ColumnElement[bool]:
+        """Which jobs belong to it."""
+        return along(self.state)
 
     @property
     def endpoint(self) -> str:
@@ -55,7 +58,6 @@ _LISTINGS = (
         State.FAILED,
         "failed",
         "Failed",
-        is_failed,
         ("-id",),
         "Nothing has failed",
         "Jobs that raise an error wait here until somebody retries or discards them.",
@@ -64,7 +66,6 @@ _LISTINGS = (
         State.CLAIMED,
         "in-progress",
         "In progress",
-        is_claimed,
         ("id",),
         "No job is running",
         "Jobs appear here while a worker runs them.",
@@ -73,7 +74,6 @@ _LISTINGS = (
         State.READY,
         "ready",
         "Ready",
-        is_ready,
         ("priority", "id"),
         "No job is waiting",
         "Jobs wait here until a worker is free.",
@@ -83,7 +83,6 @@ _LISTINGS = (
         State.SCHEDULED,
         "scheduled",
         "Scheduled",
-        is_scheduled,
         ("scheduled_at", "priority", "id"),
         "Nothing is planned",
         "Jobs that were enqueued for later wait here, and so do retries until their turn comes.",
@@ -92,7 +91,6 @@ _LISTINGS = (
         State.BLOCKED,
         "blocked",
         "Blocked",
-        is_blocked,
         ("id",),
         "No job is blocked",
         "Jobs wait here while others hold all slots of their concurrency key.",
@@ -101,7 +99,6 @@ _LISTINGS = (
         State.FINISHED,
         "finished",
         "Finished",
-        is_finished,
         ("-finished_at", "-id"),
         "No finished jobs",
         "Jobs appear here when they are done, until they are cleared.",

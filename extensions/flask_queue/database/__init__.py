@@ -14,6 +14,7 @@ from .lists import is_one_of
 from .locks import CommittedRead, lock_keys
 from .lookout import Lookout
 from .prepared import Prepared
+from .searches import is_searched_for
 from .statements import CHANNEL, AnyRow, Insertion, Move, Step, insert_ignoring, notify
 from .upkeep import upkeep_warnings
 
@@ -36,6 +37,7 @@ __all__ = [
     "is_missing_table",
     "is_one_of",
     "is_outage",
+    "is_searched_for",
     "is_transient",
     "lock_keys",
     "notify",

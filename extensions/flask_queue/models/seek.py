@@ -1,39 +1,18 @@
-"""Conditions that take every database straight to a place in an index of one state.
+"""The way into the index of one state, so that conditions on its next columns say where to begin reading, and where to end.
 
-PostgreSQL leaves out `state = 'ready'` where a partial index implies it, and then reads such an index (state, queue, …) from
-its beginning to find a queue. It does not leave out a comparison of rows, which says the same.
+PostgreSQL leaves out `state = 'ready'` where a partial index implies it. What is left does not start with the first column of
+the index (state, queue, …), so that one entry after the other is held against it, to the end of the index.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import ColumnElement, and_, literal_column
 
-from sqlalchemy import ColumnElement, and_, literal, literal_column, tuple_
-
+from ..database import is_searched_for
 from .job import State, jobs
 
 
-def at_least(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    """`column >= value` among the jobs of a state, whose index has `column` next."""
-    return and_(column >= value, tuple_(jobs.c.state, column) >= _place(state, column, value))
-
-
-def after(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    """`column > value` among the jobs of a state."""
-    return and_(column > value, tuple_(jobs.c.state, column) > _place(state, column, value))
-
-
-def at_most(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    """`column <= value` among the jobs of a state."""
-    return and_(column <= value, tuple_(jobs.c.state, column) <= _place(state, column, value))
-
-
-def exactly(state: State, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    """`column = value` among the jobs of a state."""
-    row, place = tuple_(jobs.c.state, column), _place(state, column, value)
-    return and_(column == value, row >= place, row <= place)
-
-
-def _place(state: State, column: ColumnElement[Any], value: Any) -> Any:
-    bound = value if isinstance(value, ColumnElement) else literal(value, column.type)
-    return tuple_(literal_column(f"'{state.value}'"), bound)
+def along(state: State) -> ColumnElement[bool]:
+    """The jobs of a state, by its index: said once for the planner, who chooses it, and once for the search in it."""
+    is_of_it = jobs.c.state == literal_column(f"'{state.value}'", jobs.c.state.type)
+    return and_(is_of_it, is_searched_for(jobs.c.state, state.value))

@@ -12,7 +12,7 @@ from ..database import HeadsOfLines, Move, Prepared, Step, is_one_of, now
 from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
-from ..models.seek import exactly
+from ..models.seek import along
 from .selectors import Selector, unpaused_names
 
 #: How far down the line a worker looks for jobs of one kind when the other kind has no room, in rows.
@@ -117,8 +117,8 @@ _MOVE_PICKED = Move(jobs, _PICKED, _VALUES, _COLUMNS)
 
 
 def _line_of_queue(name: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
-    of_queue = exactly(State.READY, jobs.c.queue_name, name)
-    return select(jobs.c.priority, jobs.c.id).where(is_ready, of_queue).order_by(jobs.c.priority, jobs.c.id).limit(count)
+    of_queue = select(jobs.c.priority, jobs.c.id).where(along(State.READY), jobs.c.queue_name == name)
+    return of_queue.order_by(jobs.c.priority, jobs.c.id).limit(count)
 
 
 _HEADS = HeadsOfLines(_line_of_queue, lock=False)
@@ -126,10 +126,11 @@ _HEADS = HeadsOfLines(_line_of_queue, lock=False)
 _SPARE = 20
 _PLACE_IN_LINE = itemgetter(Claim._fields.index("priority"), Claim._fields.index("job_id"))
 # In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
-_FIRST: Select[Any] = select(literal_column("1")).where(is_ready, _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
+_FIRST: Select[Any] = (
+    select(literal_column("1")).where(along(State.READY), _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
+)
 _ANY_READY = Prepared(_FIRST)
-_OF_QUEUE = bindparam("of_queue", type_=jobs.c.queue_name.type)
-_ANY_READY_IN = Prepared(_FIRST.where(exactly(State.READY, jobs.c.queue_name, _OF_QUEUE)))
+_ANY_READY_IN = Prepared(_FIRST.where(_IN_QUEUE))
 
 
 def claim(

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, bindparam, delete, literal_column, select, up
 
 from ..database import AnyRow, Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
-from ..models.job import is_scheduled, jobs
+from ..models.job import State, is_scheduled, jobs
+from ..models.seek import along
 from .slots import Slots, keys_of, rule_of
 
 # One order on every host, so that dispatchers do not deadlock; rows that another one holds are passed over.
@@ -30,7 +31,7 @@ _DUE = (
 )
 _IS_ANY_DUE = Prepared(
     select(literal_column("1"))
-    .where(is_scheduled, jobs.c.scheduled_at <= now())
+    .where(along(State.SCHEDULED), jobs.c.scheduled_at <= now())
     .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
     .limit(1)
 )

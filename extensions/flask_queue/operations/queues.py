@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, literal_colu
 from ..database import AnyRow, insert_ignoring, now
 from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
-from ..models.seek import exactly
+from ..models.seek import along
 
-_NAMED = exactly(State.READY, jobs.c.queue_name, bindparam("queue_name", type_=jobs.c.queue_name.type))
-_SIZE = select(func.count()).select_from(jobs).where(is_ready, _NAMED)
+_NAMED = along(State.READY) & (jobs.c.queue_name == bindparam("queue_name"))
+_SIZE = select(func.count()).select_from(jobs).where(_NAMED)
 # When it became due, not when it was made: a scheduled job waits from then on.
-_OLDEST = select(func.min(jobs.c.scheduled_at), now()).where(is_ready, _NAMED)
+_OLDEST = select(func.min(jobs.c.scheduled_at), now()).where(_NAMED)
 _PAUSE_OF: Select[Any] = select(literal_column("1")).select_from(pauses).where(pauses.c.queue_name == bindparam("queue_name"))
 _RESUME = delete(pauses).where(pauses.c.queue_name == bindparam("queue_name"))
 _OVERVIEW = (

@@ -9,21 +9,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from ..database import Hops, Prepared
-from ..models.job import State, is_ready, jobs
+from ..models.job import State, jobs
 from ..models.pause import pauses
-from ..models.seek import after, at_least
+from ..models.seek import along
 
 _PAUSED = Prepared(select(pauses.c.queue_name))
 
 
 def _first_name(where: ColumnElement[bool]) -> Select[Any]:
     # Not min(): PostgreSQL would read all names, where it has to look for the first one behind another.
-    return select(jobs.c.queue_name.label("value")).where(is_ready, where).order_by(jobs.c.queue_name).limit(1)
+    return select(jobs.c.queue_name.label("value")).where(along(State.READY), where).order_by(jobs.c.queue_name).limit(1)
 
 
 _NAMES = Hops(
-    lambda place: _first_name(at_least(State.READY, jobs.c.queue_name, place)),
-    lambda place: _first_name(after(State.READY, jobs.c.queue_name, place)),
+    lambda place: _first_name(jobs.c.queue_name >= place),
+    lambda place: _first_name(jobs.c.queue_name > place),
     jobs.c.queue_name.type,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,25 @@ def plan(database: Database, statement: str, parameters: Any) -> list[str]:
         how = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
         rows = connection.exec_driver_sql(how + statement, parameters).all()
     return [" ".join(str(value) for value in row).lower() for row in rows]
+
+
+def effort(database: Database, statement: str, parameters: Any) -> int:
+    """How much the database reads for a statement: pages on PostgreSQL, rows on MariaDB, instructions on SQLite."""
+    with database.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            steps = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters).scalars().all()
+            return next(int(found[1]) for step in steps if (found := re.search(r"Buffers: shared hit=(\d+)", step)))
+        if connection.dialect.name == "sqlite":
+            instructions: list[None] = []
+            driver: Any = connection.connection.driver_connection
+            driver.set_progress_handler(lambda: instructions.append(None), 1)
+            connection.exec_driver_sql(statement, parameters).all()
+            driver.set_progress_handler(None, 1)
+            return len(instructions)
+        reads = "SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME LIKE 'HANDLER_READ%%'"
+        before = connection.exec_driver_sql(reads).scalar_one()
+        connection.exec_driver_sql(statement, parameters).all()
+        return int(connection.exec_driver_sql(reads).scalar_one() - before)
 
 
 def fill(queue: FlaskQueue, **states: int) -> None:

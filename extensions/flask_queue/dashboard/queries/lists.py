@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Sele
 from ...database import AnyRow
 from ...models import State, attempts, jobs, processes
 from ...models.job import is_claimed
-from ...models.seek import at_least, at_most, exactly
 from ..filters import Filters, only
 from ..formatting import COUNT_CAP
 from ..listings import Listing
@@ -85,7 +84,7 @@ def last_error(job_id: ColumnElement[int], column: ColumnElement[Any]) -> Scalar
 
 def _matching(listing: Listing, filters: Filters) -> Select[Any]:
     """The jobs of a list that pass the filters, in no order: their ids and what the list is sorted by."""
-    indexed = _sought(listing, only(filters.values, listing.indexed))
+    indexed = _conditions(jobs, only(filters.values, listing.indexed))
     scanned = {name: value for name, value in filters.values.items() if name not in listing.indexed}
     whole = _all_of(listing).where(*indexed)
     if not scanned:
@@ -125,21 +124,13 @@ def _source(statement: Select[Any]) -> FromClause:
     return source
 
 
-def _sought(listing: Listing, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    """Conditions that the index of a list answers."""
-    seeks: Mapping[str, Any] = {
-        "queue": partial(exactly, listing.state, jobs.c.queue_name),
-        "finished_after": partial(at_least, listing.state, jobs.c.finished_at),
-        "finished_before": partial(at_most, listing.state, jobs.c.finished_at),
-    }
-    return [seeks[name](value) for name, value in values.items()]
-
-
 def _conditions(source: FromClause, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """Conditions on the row of a job; those of `queue.jobs.….where(…)` for the same values."""
     tests: Mapping[str, Any] = {
         "queue": source.c.queue_name.__eq__,
         "name": source.c.name.__eq__,
+        "finished_after": source.c.finished_at.__ge__,
+        "finished_before": source.c.finished_at.__le__,
         "search": partial(source.c.arguments.contains, autoescape=True),
     }
     return [tests[name](value) for name, value in values.items() if name in tests]

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, Integer, case, func, literal_column, select, true
 
-from ...models import attempts, jobs
-from ...models.job import is_failed, is_finished
+from ...models import State, attempts, jobs
+from ...models.job import is_failed
+from ...models.seek import along
 from .lists import last_error
 
 #: How many of the newest failures are grouped by their error.
@@ -34,7 +35,7 @@ def throughput(connection: Connection, moments: Sequence[datetime]) -> list[Slic
 
     :param moments: in order
     """
-    finished = _sizes(connection, jobs.c.finished_at, is_finished, moments)
+    finished = _sizes(connection, jobs.c.finished_at, along(State.FINISHED), moments)
     failed = _sizes(connection, attempts.c.failed_at, true(), moments)
     return [Slice(*pair, finished.get(number, 0), failed.get(number, 0)) for number, pair in enumerate(pairwise(moments))]
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
 from ...models import State, jobs, pauses
 from ...models.job import is_ready
-from ...models.seek import exactly
+from ...models.seek import along
 from ..formatting import COUNT_CAP
 from .counts import capped_count, one
 
@@ -60,7 +60,7 @@ def with_waiting(connection: Connection, lines: Sequence[QueueLine]) -> list[Que
 
 
 def _ready_in(name: str) -> ColumnElement[bool]:
-    return is_ready & exactly(State.READY, jobs.c.queue_name, name)
+    return along(State.READY) & (jobs.c.queue_name == name)
 
 
 def _due_in_head(name: str) -> ScalarSelect[datetime]:
