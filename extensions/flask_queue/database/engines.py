@@ -88,6 +88,11 @@ class Database:
         return self.dialect_name == "postgresql"
 
     @property
+    def keeps_what_is_gone(self) -> bool:
+        """Whether rows that have moved on stay in its indexes until they are cleaned up."""
+        return self.dialect_name == "postgresql"
+
+    @property
     def can_listen(self) -> bool:
         """Whether its driver lets a process wait for such messages together with others."""
         return self.can_notify and make_url(self.url).get_driver_name() == "psycopg"

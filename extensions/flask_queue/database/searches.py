@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, any_, func, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, any_, func, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -20,7 +20,7 @@ class _SearchedFor(FunctionElement[bool]):
         return self
 
 
-def is_searched_for(column: Column[str], value: str) -> ColumnElement[bool]:
+def is_searched_for(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
     """`column = 'value'`, for the search in an index.
 
     PostgreSQL learns the value when the statement runs, too late to find that the condition goes without saying.

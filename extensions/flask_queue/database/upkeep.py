@@ -14,8 +14,10 @@ _VACUUM = text("""
     FROM pg_class WHERE oid = to_regclass(:table)
 """)
 _OLDEST = text("""
-    SELECT pid, datname, extract(epoch FROM now() - xact_start)::float AS age
-    FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+    SELECT pid, extract(epoch FROM now() - xact_start)::float AS age
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_xmin IS NOT NULL AND backend_type = 'client backend'
+    AND pid <> pg_backend_pid()
     ORDER BY xact_start LIMIT 1
 """)
 
@@ -23,7 +25,8 @@ _OLDEST = text("""
 def upkeep_warnings(connection: Connection, table: Table) -> list[str]:
     """In sentences, what keeps PostgreSQL from removing the row versions that each job leaves behind.
 
-    A claim has to step over them. Their removal is described in "Routine Vacuuming" of PostgreSQL's documentation.
+    They lengthen the table, and whoever reads its indexes steps over them. Their removal is described in "Routine Vacuuming" of
+    PostgreSQL's documentation.
     """
     if connection.dialect.name != "postgresql":
         return []
@@ -31,18 +34,18 @@ def upkeep_warnings(connection: Connection, table: Table) -> list[str]:
     vacuum = connection.execute(_VACUUM, {"table": table.name}).one_or_none()
     if vacuum is not None and not vacuum.on_server:
         found.append(
-            "PostgreSQL's autovacuum is off, so that claims become slower with every job that has run: set autovacuum and "
-            f"track_counts to on in postgresql.conf and reload it, or have VACUUM {table} run every minute."
+            "PostgreSQL's autovacuum is off, so that the queue becomes slower, and its table longer, with every job: set "
+            f"autovacuum and track_counts to on in postgresql.conf and reload it, or have VACUUM {table} run every minute."
         )
-    elif vacuum is not None and not vacuum.on_table:
+    if vacuum is not None and not vacuum.on_table:
         found.append(
-            f"autovacuum is off for the table {table}, so that claims become slower with every job that has run: "
+            f"autovacuum is off for the table {table}, so that the queue becomes slower, and its table longer, with every job: "
             f"ALTER TABLE {table} RESET (autovacuum_enabled) turns it on."
         )
     oldest = connection.execute(_OLDEST).one_or_none()
     if oldest is not None and oldest.age > _LONG_TRANSACTION:
         found.append(
-            f"A transaction has been open for {oldest.age / 3600:.1f} hours in database {oldest.datname!r} (pid {oldest.pid}), "
+            f"A transaction has been open for {oldest.age / 3600:.1f} hours in the queue's database (pid {oldest.pid}), "
             "and VACUUM removes nothing that has died since: end it, for example with pg_terminate_backend."
         )
     return found

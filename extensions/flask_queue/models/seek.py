@@ -6,13 +6,16 @@ the index (state, queue, …), so that one entry after the other is held against
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, literal_column
+from sqlalchemy import ColumnElement, FromClause, and_, literal_column
 
 from ..database import is_searched_for
 from .job import State, jobs
 
 
-def along(state: State) -> ColumnElement[bool]:
-    """The jobs of a state, by its index: said once for the planner, who chooses it, and once for the search in it."""
-    is_of_it = jobs.c.state == literal_column(f"'{state.value}'", jobs.c.state.type)
-    return and_(is_of_it, is_searched_for(jobs.c.state, state.value))
+def along(state: State, rows: FromClause = jobs) -> ColumnElement[bool]:
+    """The jobs of a state, by its index: said once for the planner, who chooses it, and once for the search in it.
+
+    :param rows: the table, or an alias of it.
+    """
+    is_of_it = rows.c.state == literal_column(f"'{state.value}'", jobs.c.state.type)
+    return and_(is_of_it, is_searched_for(rows.c.state, state.value))

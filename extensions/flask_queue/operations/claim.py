@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from itertools import product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
 from ..models.seek import along
+from .marks import Marks, behind_mark
 from .selectors import Selector, unpaused_names
 
 #: How far down the line a worker looks for jobs of one kind when the other kind has no room, in rows.
@@ -57,7 +60,8 @@ _COLUMNS = (
     jobs.c.concurrency_duration,
 )
 _IS_REGISTERED = exists(literal_column("1")).where(processes.c.id == bindparam("process_id")).correlate(None)
-_IN_QUEUE = jobs.c.queue_name == bindparam("of_queue")
+_OF_QUEUE: ColumnElement[str] = bindparam("of_queue", type_=jobs.c.queue_name.type)
+_IN_QUEUE = jobs.c.queue_name == _OF_QUEUE
 _NOT_PAUSED = jobs.c.queue_name.not_in(select(pauses.c.queue_name))
 _VALUES = {"state": literal_column("'claimed'"), "process_id": bindparam("process_id"), "claimed_at": now()}
 
@@ -74,8 +78,8 @@ def _line(*where: ColumnElement[bool]) -> Select[Any]:
 def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Move:
     """Claims the first jobs of one kind in the line, looking no further than a window of it."""
     order = (jobs.c.priority, jobs.c.id)
-    head = select(*order).where(is_ready, *where).order_by(*order).limit(WINDOW).subquery("head")
-    line = _line(jobs.c.id.in_(select(head.c.id)), kind, *where)
+    head = select(*order).where(along(State.READY), *where).order_by(*order).limit(WINDOW).subquery("head")
+    line = _line(jobs.c.id.in_(select(head.c.id)), kind)
     # Row by row, until there are enough: the planner, who does not know how long the line is, would compare all with all.
     each = (
         select(jobs.c.id)
@@ -96,15 +100,20 @@ def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Move:
 
 _ONLY = is_one_of(jobs.c.name, "names")
 _EXCEPT = ~is_one_of(jobs.c.name, "names")
-#: By (one queue rather than all, kind of jobs wanted).
-_MOVES = {
-    (False, None): Move(jobs, _line(), _VALUES, _COLUMNS, index="ix_queue_jobs_ready"),
-    (True, None): Move(jobs, _line(_IN_QUEUE), _VALUES, _COLUMNS, index="ix_queue_jobs_ready_by_queue"),
-    (False, True): _window(_ONLY),
-    (True, True): _window(_ONLY, _IN_QUEUE),
-    (False, False): _window(_EXCEPT),
-    (True, False): _window(_EXCEPT, _IN_QUEUE),
-}
+
+
+def _move(of_queue: bool, only: bool | None, marked: bool) -> Move:
+    where = [_IN_QUEUE] if of_queue else []
+    if marked:
+        where.append(behind_mark(_OF_QUEUE if of_queue else None))
+    if only is not None:
+        return _window(_ONLY if only else _EXCEPT, *where)
+    index = "ix_queue_jobs_ready_by_queue" if of_queue else "ix_queue_jobs_ready"
+    return Move(jobs, _line(*where), _VALUES, _COLUMNS, index=index)
+
+
+#: By (one queue rather than all, kind of jobs wanted, behind a mark rather than from the beginning).
+_MOVES = {key: _move(*key) for key in product((False, True), (None, True, False), (False, True))}
 # These are few and known by their ids. Of expressions there is no index: planners would read that of the ready jobs from its
 # beginning, to meet these few in order.
 _PICKED = (
@@ -129,8 +138,13 @@ _PLACE_IN_LINE = itemgetter(Claim._fields.index("priority"), Claim._fields.index
 _FIRST: Select[Any] = (
     select(literal_column("1")).where(along(State.READY), _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
 )
-_ANY_READY = Prepared(_FIRST)
-_ANY_READY_IN = Prepared(_FIRST.where(_IN_QUEUE))
+#: By (one queue rather than all, behind a mark).
+_ANY_READY = {
+    (False, False): Prepared(_FIRST),
+    (False, True): Prepared(_FIRST.where(behind_mark())),
+    (True, False): Prepared(_FIRST.where(_IN_QUEUE)),
+    (True, True): Prepared(_FIRST.where(_IN_QUEUE, behind_mark(_OF_QUEUE))),
+}
 
 
 def claim(
@@ -142,6 +156,7 @@ def claim(
     kinds: Kinds | None = None,
     ahead: Step | None = None,
     around: bool = False,
+    marks: Marks | None = None,
 ) -> list[Claim]:
     """Claim up to `limit` ready jobs for a registered process, in the order in which they are to run.
 
@@ -151,17 +166,18 @@ def claim(
     :param ahead: what to do to other jobs before, whether or not there is anything to claim.
     :param around: go around paused queues. It takes more statements; but else all jobs are read that wait in a paused queue
         before the first one that does not. The outcome is the same.
+    :param marks: go on behind them, and move them. They tell whether jobs may have been missed.
     """
     if limit > 0 and selector.takes_all and not (around and kinds is None):
-        return _claim_from(connection, None, limit, process_id, kinds, ahead)
+        return _claim_from(connection, None, limit, process_id, kinds, marks, ahead)
     if ahead is not None:
         ahead.take(connection)
     if limit > 0 and selector.takes_all:
         return _claim_around(connection, limit, process_id)
     claims: list[Claim] = []
     for name in selector.names(connection) if limit > 0 else ():
-        claims += _claim_from(connection, name, limit - len(claims), process_id, kinds)
-        if len(claims) >= limit:
+        claims += _claim_from(connection, name, limit - len(claims), process_id, kinds, marks)
+        if len(claims) >= limit or (marks is not None and marks.have_missed):  # the rest of this queue comes before the next
             break
     return claims
 
@@ -172,15 +188,26 @@ def _claim_from(
     limit: int,
     process_id: int,
     kinds: Kinds | None,
+    marks: Marks | None,
     ahead: Step | None = None,
 ) -> list[Claim]:
-    move = _MOVES[queue_name is not None, kinds.only if kinds else None]
-    parameters: dict[str, Any] = {"limit": limit, "process_id": process_id}
+    place = marks.place(queue_name) if marks is not None else None
+    move = _MOVES[queue_name is not None, kinds.only if kinds else None, place is not None]
+    parameters: dict[str, Any] = {"limit": limit, "process_id": process_id, **(place or {})}
     if queue_name is not None:
         parameters["of_queue"] = queue_name
     if kinds is not None:
         parameters["names"] = list(kinds.names)
-    return sorted(map(Claim._make, move(connection, parameters, ahead=ahead)), key=_PLACE_IN_LINE)
+    began = time.monotonic()
+    claims = sorted(map(Claim._make, move(connection, parameters, ahead=ahead)), key=_PLACE_IN_LINE)
+    if marks is not None:
+        if claims and kinds is None:
+            marks.move(queue_name, *_PLACE_IN_LINE(claims[-1]))
+        if place is None:
+            marks.hold(queue_name, time.monotonic() - began)
+        elif len(claims) < limit:
+            marks.miss()
+    return claims
 
 
 def _claim_around(connection: Connection, limit: int, process_id: int) -> list[Claim]:
@@ -192,13 +219,23 @@ def _claim_around(connection: Connection, limit: int, process_id: int) -> list[C
     return sorted(map(Claim._make, _MOVE_PICKED(connection, parameters)), key=_PLACE_IN_LINE)
 
 
-def anything_ready(connection: Connection, selector: Selector, *, around: bool = False) -> bool:
+def anything_ready(connection: Connection, selector: Selector, *, around: bool = False, marks: Marks | None = None) -> bool:
     """Whether a claim could find something: a look that locks nothing, for a worker that polls.
 
     :param around: see `claim`.
+    :param marks: look no further than behind them, as long as they are valid.
     """
     if selector.takes_all and around:
         return bool(unpaused_names(connection))
-    if selector.takes_all:
-        return bool(_ANY_READY.rows(connection, {}))
-    return any(_ANY_READY_IN.rows(connection, {"of_queue": name}) for name in selector.names(connection))
+    names = [None] if selector.takes_all else selector.names(connection)
+    return any(_is_ready_in(connection, name, marks) for name in names)
+
+
+def _is_ready_in(connection: Connection, queue_name: str | None, marks: Marks | None) -> bool:
+    place = marks.place(queue_name) if marks is not None else None
+    parameters: dict[str, Any] = {} if queue_name is None else {"of_queue": queue_name}
+    began = time.monotonic()
+    found = _ANY_READY[queue_name is not None, place is not None].rows(connection, {**parameters, **(place or {})})
+    if marks is not None and place is None:
+        marks.hold(queue_name, time.monotonic() - began)
+    return bool(found)

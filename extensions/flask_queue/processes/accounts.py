@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ..database import Lookout, Step, is_transient
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
+from ..operations.marks import Marks
 from ..operations.selectors import Selector, paused_names
 from ..operations.unblock import unblock
 from .exchange import Room
@@ -23,9 +24,13 @@ PAUSES_TTL = 1.0
 class Accounts:
     """The claims and endings of one registered process."""
 
-    def __init__(self, runtime: Runtime, selector: Selector, process_name: str) -> None:
+    def __init__(self, runtime: Runtime, selector: Selector, process_name: str, *, marks: Marks | None = None) -> None:
+        """
+        :param marks: go on in the line where the last claim ended.
+        """
         self._runtime = runtime
         self._selector = selector
+        self._marks = marks
         self._lookout = Lookout(runtime.database, self._look)
         #: Whether any queue was paused, when somebody asked last.
         self._anything_paused = False
@@ -47,7 +52,7 @@ class Accounts:
     def _look(self, connection: Connection) -> bool:
         if self._must_ask:
             self._ask_for_pauses(connection)
-        return anything_ready(connection, self._selector, around=self._anything_paused)
+        return anything_ready(connection, self._selector, around=self._anything_paused, marks=self._marks)
 
     @property
     def _must_ask(self) -> bool:
@@ -62,11 +67,16 @@ class Accounts:
         """Nobody will look any more."""
         self._lookout.close()
 
-    def transact(self, endings: Sequence[Ending], room: Room) -> Sequence[Claim]:
-        """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`."""
+    def transact(self, endings: Sequence[Ending], room: Room) -> tuple[Sequence[Claim], bool]:
+        """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`.
+
+        :return: what was claimed, and whether there may be more to claim at once.
+        """
         if room and self._must_ask:
             with self._runtime.database.connect() as connection:
                 self._ask_for_pauses(connection)
+        if self._marks is not None:
+            self._marks.have_missed = False
         is_plain = all(map(_is_plain, endings))
         is_one_move = is_plain and self._selector.takes_all and not (self.async_names or self._anything_paused)
         try:
@@ -82,7 +92,7 @@ class Accounts:
             self._runtime.handle_thread_error(error)
             claims = []
         self._tell(endings, claims)
-        return claims
+        return claims, self._marks is not None and self._marks.have_missed
 
     def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room) -> list[Claim]:
         if all(map(_is_plain, endings)):
@@ -140,6 +150,7 @@ class Accounts:
             kinds=kinds,
             ahead=ahead,
             around=self._anything_paused,
+            marks=self._marks,
         )
 
     def _tell(self, endings: Sequence[Ending], claims: Sequence[Claim]) -> None:

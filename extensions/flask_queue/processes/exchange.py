@@ -33,12 +33,13 @@ class Exchange:
         capacity: Room,
         *,
         is_async: Callable[[Claim], bool],
-        transact: Callable[[Sequence[Ending], Room], Sequence[Claim]],
+        transact: Callable[[Sequence[Ending], Room], tuple[Sequence[Claim], bool]],
         hand_out: Callable[[Sequence[Claim]], None],
     ) -> None:
         """
         :param capacity: how many jobs the worker may hold.
-        :param transact: writes endings down and claims jobs, in one transaction; raises when neither was done.
+        :param transact: writes endings down and claims jobs, in one transaction, and says whether there may be more to claim;
+            raises when neither was done.
         :param hand_out: starts claimed jobs.
         """
         self._capacity = capacity
@@ -118,7 +119,7 @@ class Exchange:
         if not endings and not (look and room):
             return ()
         try:
-            claims = self._transact(endings, room)
+            claims, may_be_more = self._transact(endings, room)
         except BaseException:
             self.failing = True
             raise
@@ -127,6 +128,7 @@ class Exchange:
         del self._endings[: len(endings)]
         self._forget(endings)
         self._keep(claims)
+        self._look_wanted |= may_be_more
         return claims
 
     def _room(self, endings: Sequence[Ending]) -> Room:

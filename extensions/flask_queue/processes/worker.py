@@ -13,6 +13,7 @@ from ..errors import ProcessMissingError
 from ..models.process import Kind
 from ..operations.claim import Claim
 from ..operations.failure import Failure
+from ..operations.marks import Marks
 from ..operations.recover import fail_unknown
 from ..operations.selectors import Selector
 from ..operations.unblock import unblock
@@ -44,7 +45,8 @@ class Worker(Process):
         self.polling_interval = options.polling_interval
         #: A job never ended: this process has to be replaced by another one.
         self.is_stuck = False
-        self._accounts = Accounts(runtime, Selector.parse(options.queues), self.name)
+        marks = Marks() if runtime.database.keeps_what_is_gone else None
+        self._accounts = Accounts(runtime, Selector.parse(options.queues), self.name, marks=marks)
         performer = Performer(runtime, lambda: self.stopping)
         self._pool = Pool(options.threads, performer, self._thread_done, name=self.name)
         self._loop = EventLoop(performer, self._task_done, name=f"{self.name}-loop")

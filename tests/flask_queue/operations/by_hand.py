@@ -12,6 +12,7 @@ from flask_queue.models import Kind, jobs, processes
 from flask_queue.operations import registration
 from flask_queue.operations.claim import Claim
 from flask_queue.operations.failure import Failure
+from flask_queue.operations.marks import Marks
 from flask_queue.operations.selectors import Selector
 from flask_queue.processes.accounts import Accounts
 from flask_queue.processes.exchange import Room
@@ -24,15 +25,18 @@ _names = iter(range(10**9))
 class WorkerByHand:
     """Does to the database what a worker does, a transaction at a time."""
 
-    def __init__(self, queue: FlaskQueue, *queues: str) -> None:
+    def __init__(self, queue: FlaskQueue, *queues: str, marks: Marks | None = None) -> None:
+        """
+        :param marks: it goes on behind these.
+        """
         self.runtime = queue.runtime()
         self.name = f"worker-{os.getpid()}-{next(_names)}"
-        self._accounts = Accounts(self.runtime, Selector.parse(queues or ("*",)), self.name)
+        self._accounts = Accounts(self.runtime, Selector.parse(queues or ("*",)), self.name, marks=marks)
         self.id = register(queue, Kind.WORKER, self.name)
         self._accounts.process_id = self.id
 
     def claim(self, limit: int = 1) -> list[Claim]:
-        return list(self._accounts.transact((), Room(limit, 0)))
+        return self.end(room=limit)
 
     def claim_ids(self, limit: int = 1) -> list[int]:
         return [claim.job_id for claim in self.claim(limit)]
@@ -58,7 +62,8 @@ class WorkerByHand:
 
     def end(self, *endings: Ending, room: int = 0) -> list[Claim]:
         """Write endings down and claim what comes next, in one transaction."""
-        return list(self._accounts.transact(endings, Room(room, 0)))
+        claims, may_be_more = self._accounts.transact(endings, Room(room, 0))
+        return [*claims, *(self.end(room=room - len(claims)) if may_be_more else ())]
 
     def finish(self, *claims: Claim) -> None:
         self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims))

@@ -55,6 +55,14 @@ def effort(database: Database, statement: str, parameters: Any) -> int:
         return int(connection.exec_driver_sql(reads).scalar_one() - before)
 
 
+def entries_read(database: Database) -> int:
+    """How many entries of indexes of jobs PostgreSQL has read, dead ones too, on connections that are back in the pool."""
+    with database.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()").all()
+        read = "SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'queue_jobs'"
+        return int(connection.exec_driver_sql(read).scalar_one())
+
+
 def fill(queue: FlaskQueue, **states: int) -> None:
     """Add so many jobs in each of these states, in two queues, and let the database know how many there are."""
     names = ("name", "arguments", "scheduled_at", "created_at", "queue_name", "priority", "state")

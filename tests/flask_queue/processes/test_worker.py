@@ -12,8 +12,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from flask_queue import Concurrency, FlaskQueue
+import flask_queue.processes.worker
+from flask_queue import Concurrency, FlaskQueue, Retry, current_job
+from flask_queue.database import Database
 from flask_queue.jobs.definition import JobDefinition
+from flask_queue.operations.marks import Marks
 from tests.flask_queue.operations.declared import plain
 from tests.flask_queue.relay import Relay
 from tests.harness.tables import Tables
@@ -121,6 +124,22 @@ def test_the_end_of_a_coroutine_is_no_reason_to_look(app: Flask, queue: FlaskQue
             coroutine.enqueue()
             wait_for(queue, finished=number)
     assert not looks
+
+
+@pytest.mark.behaviour("C14")
+def test_it_looks_at_the_beginning_of_the_line_as_soon_as_there_is_nothing_behind_its_mark(
+    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "keeps_what_is_gone", True)
+    monkeypatch.setattr(flask_queue.processes.worker, "Marks", lambda: Marks(quick=0.0, share=1e-12))
+
+    @queue.job(name="flaky", retry=Retry(attempts=2, wait=0))
+    def flaky() -> None:
+        assert current_job.attempt == 2
+
+    queue.enqueue_all([flaky.build(), plain(queue).build()])
+    with worker(queue, threads=1, polling_interval=30):
+        wait_for(queue, finished=2, timeout=10)
 
 
 @pytest.mark.behaviour("I9")

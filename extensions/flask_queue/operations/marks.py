@@ -1,0 +1,81 @@
+"""How far a worker has come in a line, so that it does not step again and again over what is gone.
+
+PostgreSQL keeps what is gone in its indexes until it is cleaned up, which one transaction that somebody left open prevents:
+each claim would step over all jobs since then. So a worker goes on where it left off. The beginning of the line it reads when
+there is nothing behind, and else as often as a small part of its time allows, for jobs that have become ready again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, tuple_
+
+from ..models.job import State, jobs
+from ..models.seek import along
+
+#: To find the beginning of a line so quickly, in seconds, is no reason to leave it out.
+QUICK = 0.002
+#: The part of its time in which a worker may read a line from the beginning while there is more behind its mark.
+SHARE = 0.1
+
+_PLACE = tuple_(bindparam("mark_priority", type_=jobs.c.priority.type), bindparam("mark_id", type_=jobs.c.id.type))
+
+
+def behind_mark(of_queue: ColumnElement[str] | None = None) -> ColumnElement[bool]:
+    """The jobs of the same priority behind a mark in a line; none at all when there are any with a smaller number.
+
+    :param of_queue: the name of the one queue that the line is of.
+    """
+    others = jobs.alias("others")
+    line = along(State.READY, others)
+    if of_queue is not None:
+        line = and_(line, others.c.queue_name == of_queue)
+    urgent: Select[tuple[int]] = select(literal_column("1")).where(line, others.c.priority < bindparam("mark_priority"))
+    # In the order of the index that has them all together: the planner would take another one.
+    first = urgent.order_by(others.c.priority, others.c.id).limit(1).scalar_subquery()
+    # As a pair, so that the search begins at the mark, and in no index but that of the line.
+    follows = tuple_(jobs.c.priority, jobs.c.id) > _PLACE
+    return and_(follows, jobs.c.priority <= bindparam("mark_priority"), first.is_(None))
+
+
+@dataclass
+class _Mark:
+    place: tuple[int, int] | None = None
+    valid_until: float = float("-inf")
+
+
+class Marks:
+    """A mark in each line that a worker claims from, by the name of the queue; None for the line of all queues."""
+
+    def __init__(self, quick: float = QUICK, share: float = SHARE) -> None:
+        self._quick = quick
+        self._share = share
+        self._marks: defaultdict[str | None, _Mark] = defaultdict(_Mark)
+        #: A line had less behind its mark than was wanted. There may be more before it.
+        self.have_missed = False
+
+    def place(self, line: str | None) -> Mapping[str, int] | None:
+        """What `behind_mark` asks for; None when the line is to be read from its beginning."""
+        mark = self._marks[line]
+        if mark.place is None or time.monotonic() >= mark.valid_until:
+            return None
+        return dict(zip(("mark_priority", "mark_id"), mark.place, strict=True))
+
+    def hold(self, line: str | None, seconds: float) -> None:
+        """A line has been read from its beginning. The longer it took, the longer it does for."""
+        if seconds > self._quick:
+            self._marks[line].valid_until = time.monotonic() + seconds / self._share
+
+    def move(self, line: str | None, priority: int, job_id: int) -> None:
+        """All ready jobs of a line up to this one have been taken."""
+        self._marks[line].place = priority, job_id
+
+    def miss(self) -> None:
+        """There was less behind a mark than was wanted. Next time all lines are read from their beginnings."""
+        for mark in list(self._marks.values()):  # another thread may look at one more line meanwhile
+            mark.valid_until = float("-inf")
+        self.have_missed = True
