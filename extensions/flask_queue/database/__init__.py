@@ -13,9 +13,9 @@ from .lines import HeadsOfLines
 from .lists import is_one_of
 from .locks import CommittedRead, lock_keys
 from .lookout import Lookout
-from .prepared import Prepared
+from .prepared import Prepared, Step
 from .searches import is_searched_for
-from .statements import CHANNEL, AnyRow, Insertion, Move, Step, insert_ignoring, notify
+from .statements import CHANNEL, AnyRow, Insertion, Move, insert_ignoring, notify
 from .upkeep import upkeep_warnings
 
 __all__ = [

@@ -11,19 +11,25 @@ from sqlalchemy.dialects import mysql, postgresql
 
 from .clock import now
 from .engines import OURS
-from .prepared import PlainRow, Prepared
+from .prepared import PlainRow, Prepared, Step
 
 
-def lock_keys(connection: Connection, table: Table, keys: Collection[str]) -> None:
+def lock_keys(connection: Connection, table: Table, keys: Collection[str], *, ahead: Step | None = None) -> None:
     """Hold `keys` until the transaction ends: who else wants one of them waits. In one order, so that nobody deadlocks.
 
     SQLite's write transaction is the lock already, where it is ours. PostgreSQL has advisory locks. MySQL needs rows.
 
     :param table: where the rows are, with the columns `key` and `used_at`.
+    :param ahead: what to do to other rows besides; with PostgreSQL in one message.
     """
     dialect = connection.dialect.name
+    if dialect == "postgresql" and ahead is not None:
+        _ADVISORY_LOCKS.after(ahead.statement).rows(connection, {**ahead.parameters, "locked_keys": sorted(keys)})
+        return
+    if ahead is not None:
+        ahead.take(connection)
     if dialect == "postgresql":
-        _ADVISORY_LOCKS.rows(connection, {"keys": sorted(keys)})
+        _ADVISORY_LOCKS.rows(connection, {"locked_keys": sorted(keys)})
     elif dialect != "sqlite":
         connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
     elif not _is_ours(connection):  # the application's transaction takes the lock when it first writes, if only nothing
@@ -50,7 +56,7 @@ def _is_ours(connection: Connection) -> bool:
     return OURS in connection.get_execution_options()
 
 
-_KEYS = func.unnest(cast(bindparam("keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
+_KEYS = func.unnest(cast(bindparam("locked_keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
 _ADVISORY_LOCKS = Prepared(select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0)))))
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Executable
+from sqlalchemy import ClauseElement, Connection, Delete, Dialect, Executable, Update, literal_column
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.selectable import HasCTE
 
 #: A row as the driver gives it.
 PlainRow: TypeAlias = tuple[Any, ...]
@@ -29,6 +30,18 @@ class Prepared:
     def __init__(self, statement: Executable) -> None:
         self.statement = statement
         self._ready: dict[str, tuple[str, _Binder]] = {}
+        self._after: dict[Prepared, Prepared] = {}
+
+    def after(self, another: Prepared) -> Prepared:
+        """Both in one statement, for PostgreSQL: one message to the server instead of two. This one does not see what the other
+        one, an update or a deletion, has changed.
+        """
+        if another not in self._after:
+            assert isinstance(another.statement, Update | Delete)
+            assert isinstance(self.statement, HasCTE)
+            ahead = another.statement.returning(literal_column("1")).cte("ahead")
+            self._after[another] = Prepared(self.statement.add_cte(ahead))
+        return self._after[another]
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
         """Run it, and return the rows that it returns."""
@@ -57,6 +70,17 @@ class Prepared:
         compiled: Any = self.statement.compile(dialect=dialect)
         ready = self._ready[dialect.name] = (str(compiled), _binder(compiled, dialect))
         return ready
+
+
+class Step(NamedTuple):
+    """A statement that changes rows, with its parameters."""
+
+    statement: Prepared
+    parameters: Mapping[str, Any]
+
+    def take(self, connection: Connection) -> int:
+        """Run it; how many rows it has changed."""
+        return self.statement.count(connection, self.parameters)
 
 
 def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any], Any]) -> Any:

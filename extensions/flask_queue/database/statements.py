@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Delete, Row, Select, Table, Update, any_, func, literal_column, select, text, update
+from sqlalchemy import Column, Connection, Row, Select, Table, any_, func, select, text, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from .lists import is_one_of
-from .prepared import PlainRow, Prepared
+from .prepared import PlainRow, Prepared, Step
 
 #: A row of any columns.
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-
-
-class Step(NamedTuple):
-    """A statement that changes rows, with its parameters."""
-
-    statement: Prepared
-    parameters: Mapping[str, Any]
-
-    def take(self, connection: Connection) -> int:
-        """Run it; how many rows it has changed."""
-        return self.statement.count(connection, self.parameters)
 
 
 class Move:
@@ -53,9 +42,7 @@ class Move:
         # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
         own = candidates.with_for_update(skip_locked=True, of=table) if locking is None else locking
         picked = any_(func.array(own.scalar_subquery()))
-        self._whole = update(table).where(table.c.id == picked).values(values).returning(*returning)
-        self._postgresql = Prepared(self._whole)
-        self._after_another: dict[Prepared, Prepared] = {}
+        self._postgresql = Prepared(update(table).where(table.c.id == picked).values(values).returning(*returning))
         self._sqlite = Prepared(update(table).where(table.c.id.in_(candidates)).values(values).returning(*returning))
         self._pick = candidates.with_for_update(skip_locked=True, of=table)
         if index is not None:
@@ -76,7 +63,7 @@ class Move:
         if dialect == "postgresql":
             if ahead is None:
                 return self._postgresql.rows(connection, parameters)
-            return self._after(ahead.statement).rows(connection, {**ahead.parameters, **parameters})
+            return self._postgresql.after(ahead.statement).rows(connection, {**ahead.parameters, **parameters})
         if ahead is not None:
             ahead.take(connection)
         if dialect == "sqlite":
@@ -86,13 +73,6 @@ class Move:
             return []
         connection.execute(self._set, {**parameters, "moved_ids": ids})
         return [tuple(row) for row in connection.execute(self._get, {"moved_ids": ids})]
-
-    def _after(self, another: Prepared) -> Prepared:
-        if another not in self._after_another:
-            assert isinstance(another.statement, Update | Delete)
-            ahead = another.statement.returning(literal_column("1")).cte("ahead")
-            self._after_another[another] = Prepared(self._whole.add_cte(ahead))
-        return self._after_another[another]
 
 
 class Insertion:

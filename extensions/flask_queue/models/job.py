@@ -78,6 +78,8 @@ is_blocked = _is(State.BLOCKED)
 is_claimed = _is(State.CLAIMED)
 is_finished = _is(State.FINISHED)
 is_failed = _is(State.FAILED)
+#: A limited job holds a slot of its key, until it expires.
+holds_slot = _is(State.READY, State.CLAIMED)
 #: States in which a limited job stands in line for its key or holds a slot of it.
 #: The cheaper question first: SQLite asks it of every row that is written.
 is_in_line = jobs.c.concurrency_key.is_not(None) & _is(State.READY, State.CLAIMED, State.BLOCKED)

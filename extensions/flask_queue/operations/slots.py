@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ..database import CommittedRead, is_one_of, lock_keys, now
+from ..database import CommittedRead, Step, is_one_of, lock_keys, now
 from ..models.concurrency_key import concurrency_keys
-from ..models.job import State, jobs
-from ..models.job import is_in_line as in_line
+from ..models.job import holds_slot, is_in_line, jobs
 
 if TYPE_CHECKING:
     from ..jobs.definition import JobDefinition
@@ -20,8 +19,8 @@ _HOLDERS = CommittedRead(
     select(jobs.c.concurrency_key, func.count())
     .where(
         is_one_of(jobs.c.concurrency_key, "keys"),
-        in_line,
-        jobs.c.state != State.BLOCKED.value,
+        holds_slot,
+        is_in_line,
         jobs.c.expires_at > now(),
         jobs.c.id != bindparam("except_id"),
     )
@@ -61,14 +60,17 @@ def rule_of(row: Any, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Rul
 class Slots:
     """The free slots of some keys, locked until the transaction ends."""
 
-    def __init__(self, connection: Connection, keys: Collection[str], *, except_id: int = NOBODY) -> None:
+    def __init__(
+        self, connection: Connection, keys: Collection[str], *, except_id: int = NOBODY, ahead: Step | None = None
+    ) -> None:
         """Lock `keys` and count who holds them.
 
+        :param ahead: what to do to other jobs before.
         :param except_id: a job that is not counted: one that moves on must not meet the slot that it holds itself.
         """
         self._held: dict[str, int] = {}
         if keys:
-            lock_keys(connection, concurrency_keys, keys)
+            lock_keys(connection, concurrency_keys, keys, ahead=ahead)
             self._held.update(_HOLDERS.rows(connection, {"keys": list(keys), "except_id": except_id}))
 
     def free(self, key: str, to: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select, update
 
-from ..database import HeadsOfLines, Prepared, is_one_of, now_plus
+from ..database import HeadsOfLines, Prepared, Step, is_one_of, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import is_blocked, is_in_line, jobs
 from .slots import Slots, rule_of
@@ -51,16 +51,18 @@ def unblock(
     definitions: Mapping[str, JobDefinition[Any, Any]],
     *,
     at_most: int | None = None,
+    ahead: Step | None = None,
 ) -> int:
     """Let the next jobs of `keys` in, by priority and age, as far as there are free slots.
 
     It counts who holds the slots, so that it is always safe to call, however often.
 
     :param at_most: no more than so many for each key.
+    :param ahead: what to do to other jobs before.
     :return: how many became ready.
     """
     # Locked before we look: who is about to block behind the job that has just ended holds the lock, and is not to be seen yet.
-    slots = Slots(connection, keys)
+    slots = Slots(connection, keys, ahead=ahead)
     first = _admit(connection, dict.fromkeys(sorted(keys), 1), slots, definitions)
     # Its definition says how many more may come.
     more = {job.concurrency_key: _room_for_more(job, slots, definitions, at_most) for job in first}

@@ -95,12 +95,12 @@ class Accounts:
         return claims, self._marks is not None and self._marks.have_missed
 
     def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room) -> list[Claim]:
-        if all(map(_is_plain, endings)):
-            return self._claim(connection, room, self._finishing(endings))
-        self._end(connection, endings)
+        self._end_unfinished(connection, endings)
+        finished = self._finishing(endings)
         keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
-        unblock(connection, keys, self._runtime.definitions)
-        return self._claim(connection, room)
+        if keys:
+            unblock(connection, keys, self._runtime.definitions, ahead=finished)
+        return self._claim(connection, room, None if keys else finished)
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:
         claims = [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED]
@@ -110,11 +110,14 @@ class Accounts:
         finished = self._finishing(endings)
         if finished is not None:
             finished.take(connection)
+        self._end_unfinished(connection, endings)
+
+    def _end_unfinished(self, connection: Connection, endings: Sequence[Ending]) -> None:
         for ending in endings:
             if ending.outcome is not Outcome.FINISHED:
-                self._end_unfinished(connection, ending, self._runtime.settings.preserve_finished_jobs)
+                self._end_one(connection, ending, self._runtime.settings.preserve_finished_jobs)
 
-    def _end_unfinished(self, connection: Connection, ending: Ending, preserve: bool) -> None:
+    def _end_one(self, connection: Connection, ending: Ending, preserve: bool) -> None:
         failure = ending.failure
         assert failure is not None
         if ending.outcome is Outcome.DISCARDED:

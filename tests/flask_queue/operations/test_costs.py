@@ -33,8 +33,8 @@ COSTS = {
     "claim ten": (3, 1, 5),
     "claim ten around a paused queue": (6, 6, 9),
     "finish ten and claim ten": (4, 1, 6),
-    "finish a limited one, and let the next in": (6, 7, 7),
-    "finish ten limited ones, and let the next of each in": (15, 7, 16),
+    "finish a limited one, and let the next in": (6, 6, 7),
+    "finish ten limited ones, and let the next of each in": (15, 6, 16),
     "fail": (4, 4, 4),
     "dispatch five hundred": (4, 4, 4),
 }

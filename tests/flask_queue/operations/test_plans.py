@@ -165,6 +165,7 @@ LOOKS: dict[str, Callable[[FlaskQueue, Connection], Any]] = {
     "for queues with ready jobs": lambda queue, one: ready_names(one, ""),
     "for queues with ready jobs, by a prefix": lambda queue, one: ready_names(one, "n"),
     "for due jobs": lambda queue, one: anything_due(one),
+    "for a free slot of a key for which many wait": lambda queue, one: unblock(one, ["limited/key"], queue.definitions),
     "for the size of a queue": lambda queue, one: queue.queues["n"].size,
     "for the latency of a queue": lambda queue, one: queue.queues["n"].latency,
     "for the ready jobs of a queue": lambda queue, one: queue.jobs.ready.where(queue="n").count(),
@@ -186,6 +187,8 @@ def test_a_look_reads_no_more_than_it_is_about(app: Flask, queue: FlaskQueue, da
     with queue.database.begin() as connection:
         for state, moment in {"scheduled": {"scheduled_at": now_plus(jobs.c.id)}, "finished": {"finished_at": now()}}.items():
             connection.execute(jobs.update().values(**moment).where(jobs.c.state == state))
+    job = limited(queue)
+    queue.enqueue_all([job.build("key") for _ in range(5_000)])
     analyze(queue)
     reads = {name: _effort_of(queue, look) for name, look in LOOKS.items()}
     assert {name: read for name, read in reads.items() if read >= LITTLE[database_name]} == {}
