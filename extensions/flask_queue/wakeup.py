@@ -17,7 +17,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from .database import CHANNEL, Database, notify
+from .database import CHANNEL, Database, is_session_ours, notify
 
 #: How long a sender trusts its list of the workers of this host, in seconds.
 _LISTING_TTL = 0.5
@@ -93,6 +93,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._address: Path | None = None
         self._notifications: Any | None = None
+        self._can_listen = database.can_listen
 
     def open(self) -> None:
         """Begin to listen. Where that is impossible the worker polls, and nothing else is lost."""
@@ -115,10 +116,14 @@ class Listener:
         self._socket, self._address = mailbox, address
 
     def _open_notifications(self) -> None:
-        if not self._database.can_listen:
+        if not self._can_listen:
             return
         with contextlib.suppress(Exception):  # an outage; the next poll will report it
             raw = self._database.engine.raw_connection()
+            if not is_session_ours(raw):
+                self._can_listen = False
+                raw.close()
+                return
             connection: Any = raw.driver_connection  # asked for before it is detached: afterwards the pool does not know it
             raw.detach()
             with contextlib.ExitStack() as cleanup:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .bulk import insert_many
 from .clock import now, now_plus
-from .engines import Database, forget_connections, set_pragmas
+from .engines import Database, forget_connections, is_session_ours, set_pragmas
 from .faults import DatabaseError, is_missing_table, is_outage, is_transient
 from .hops import Hops
 from .lines import HeadsOfLines
@@ -38,6 +38,7 @@ __all__ = [
     "is_one_of",
     "is_outage",
     "is_searched_for",
+    "is_session_ours",
     "is_transient",
     "lock_keys",
     "notify",

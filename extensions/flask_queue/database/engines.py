@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, Pool, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool, StaticPool
 
 from .faults import is_transient
 from .prepared import Prepared
@@ -113,7 +113,7 @@ class Database:
             which is a transaction by itself.
         """
         with self.connect() as connection:
-            is_prepared = connection.info.get(_IS_PREPARED, False)
+            is_prepared = is_session_ours(connection.connection)
             if self.in_memory or (is_one_move and is_prepared):
                 yield connection
                 return
@@ -224,10 +224,23 @@ def _set_up(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> N
     if dialect.name != "postgresql":
         dialect.set_isolation_level(connection, "READ COMMITTED")
     dialect.set_isolation_level(connection, "AUTOCOMMIT")
-    if dialect.name == "postgresql" and _is_direct(connection):
+    if dialect.name == "postgresql":
+        _set_up_session(connection, record)
+
+
+def _set_up_session(connection: Any, record: ConnectionPoolEntry) -> None:
+    """Tell a session of PostgreSQL's how to plan; but leave nothing behind in one that others get after each transaction."""
+    if _is_direct(connection):
         with connection.cursor() as cursor:
             cursor.execute(f"SET {'; SET '.join(_PLANNER)}")
         record.info[_IS_PREPARED] = True
+    elif hasattr(connection, "prepare_threshold"):
+        connection.prepare_threshold = None  # psycopg would prepare statements that are run often
+
+
+def is_session_ours(connection: PoolProxiedConnection) -> bool:
+    """Whether a session of PostgreSQL's may be told anything for longer than a transaction."""
+    return bool(connection.info.get(_IS_PREPARED))
 
 
 def _is_direct(connection: Any) -> bool:
