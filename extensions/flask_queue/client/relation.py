@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, 
 
 from ..errors import InvalidTransition
 from ..models.job import State, jobs
-from ..models.seek import along
+from ..models.seek import along, by_id, not_along_the_primary_key
 from ..operations.discard import discard_many
 from ..operations.retry import retry_many
 from ..operations.unblock import unblock
@@ -27,11 +27,19 @@ BULK_SIZE = 1000
 KEYS_AT_ONCE = 50
 
 #: In which order the jobs of a state are listed: what comes next first; what is over, the latest first.
-_ORDERS: dict[State | None, tuple[ColumnElement[Any], ...]] = {
+_ORDERS: dict[State, tuple[ColumnElement[Any], ...]] = {
     State.SCHEDULED: (jobs.c.scheduled_at, jobs.c.priority, jobs.c.id),
     State.READY: (jobs.c.priority, jobs.c.id),
     State.FINISHED: (jobs.c.finished_at.desc(), jobs.c.id.desc()),
 }
+
+
+def _in_order(state: State | None, statement: Select[Any]) -> Select[Any]:
+    if state is None:
+        return statement.order_by(jobs.c.id)
+    if state in _ORDERS:
+        return statement.order_by(*_ORDERS[state])
+    return not_along_the_primary_key(statement).order_by(by_id(state, jobs.c.id))
 
 
 class Jobs:
@@ -132,8 +140,7 @@ class JobRelation:
 
     def all(self) -> list[JobHandle]:
         """Their handles: scheduled ones by due time, ready ones in the order they will run, finished ones latest first."""
-        order = _ORDERS.get(self._state, (jobs.c.id,))
-        statement = self._page(select(jobs).where(*self._where).order_by(*order))
+        statement = self._page(_in_order(self._state, select(jobs).where(*self._where)))
         with self._client.database.connect() as connection:
             return [JobHandle.of_row(self._client, row) for row in connection.execute(statement)]
 

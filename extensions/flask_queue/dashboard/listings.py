@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause
 
 from ..models import State
-from ..models.seek import along
+from ..models.seek import along, by_id
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Listing:
 
     def sorted_by(self, source: FromClause) -> list[ColumnElement[Any]]:
         """The order, as an ORDER BY of whatever has these columns."""
+        if self.order == ("id",):
+            return [by_id(self.state, source.c.id)]
         return [source.c[name.removeprefix("-")].desc() if name.startswith("-") else source.c[name] for name in self.order]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from flask_queue import FlaskQueue
 from flask_queue.dashboard.filters import Filters
 from flask_queue.dashboard.listings import LISTINGS
-from flask_queue.dashboard.queries.lists import count_matching
+from flask_queue.dashboard.queries.lists import count_matching, listed
 from flask_queue.dashboard.queries.overview import throughput
 from flask_queue.dashboard.queries.queues import find_queue
 from flask_queue.database import now, now_plus
@@ -165,7 +165,10 @@ LOOKS: dict[str, Callable[[FlaskQueue, Connection], Any]] = {
     "for queues with ready jobs": lambda queue, one: ready_names(one, ""),
     "for queues with ready jobs, by a prefix": lambda queue, one: ready_names(one, "n"),
     "for due jobs": lambda queue, one: anything_due(one),
-    "for a free slot of a key for which many wait": lambda queue, one: unblock(one, ["limited/key"], queue.definitions),
+    "for blocked jobs": lambda queue, one: (queue.jobs.blocked.all(), queue.jobs.blocked.count(cap=1000)),
+    "for jobs that run": lambda queue, one: queue.jobs.claimed.all(),
+    "of the dashboard for blocked jobs": lambda queue, one: listed(one, LISTINGS[State.BLOCKED], Filters(), limit=25),
+    "of the dashboard for jobs that run": lambda queue, one: listed(one, LISTINGS[State.CLAIMED], Filters(), limit=25),
     "for the size of a queue": lambda queue, one: queue.queues["n"].size,
     "for the latency of a queue": lambda queue, one: queue.queues["n"].latency,
     "for the ready jobs of a queue": lambda queue, one: queue.jobs.ready.where(queue="n").count(),
@@ -187,10 +190,12 @@ def test_a_look_reads_no_more_than_it_is_about(app: Flask, queue: FlaskQueue, da
     with queue.database.begin() as connection:
         for state, moment in {"scheduled": {"scheduled_at": now_plus(jobs.c.id)}, "finished": {"finished_at": now()}}.items():
             connection.execute(jobs.update().values(**moment).where(jobs.c.state == state))
+    analyze(queue)
+    reads = {name: _effort_of(queue, look) for name, look in LOOKS.items()}
     job = limited(queue)
     queue.enqueue_all([job.build("key") for _ in range(5_000)])
     analyze(queue)
-    reads = {name: _effort_of(queue, look) for name, look in LOOKS.items()}
+    reads["for a slot that is free"] = _effort_of(queue, lambda queue, one: unblock(one, ["limited/key"], queue.definitions))
     assert {name: read for name, read in reads.items() if read >= LITTLE[database_name]} == {}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Sele
 from ...database import AnyRow
 from ...models import State, attempts, jobs, processes
 from ...models.job import is_claimed
+from ...models.seek import not_along_the_primary_key
 from ..filters import Filters, only
 from ..formatting import COUNT_CAP
 from ..listings import Listing
@@ -93,19 +94,10 @@ def _matching(listing: Listing, filters: Filters) -> Select[Any]:
     return select(*head.c).where(*_looked_up(head, scanned))
 
 
-#: An index of states whose rows are in the order of their ids.
-_BY_ID = "ix_queue_jobs_failed"
-
-
 def _all_of(listing: Listing) -> Select[Any]:
     columns = dict.fromkeys(("id", *listing.order_columns))
     statement = select(*(jobs.c[name] for name in columns)).where(listing.rows)
-    if listing.order_columns != ("id",):
-        return statement
-    # MariaDB and MySQL would rather walk the primary key, past millions of jobs in other states.
-    for dialect in ("mysql", "mariadb"):
-        statement = statement.with_hint(jobs, f"USE INDEX ({_BY_ID})", dialect)
-    return statement
+    return not_along_the_primary_key(statement) if listing.order_columns == ("id",) else statement
 
 
 def _looked_up(head: FromClause, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
