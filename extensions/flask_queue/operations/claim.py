@@ -14,7 +14,7 @@ from ..database import HeadsOfLines, Move, Prepared, Step, is_one_of, now
 from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
-from ..models.seek import along
+from ..models.seek import along, is_still
 from .marks import Marks, behind_mark
 from .selectors import Selector, unpaused_names
 
@@ -83,7 +83,7 @@ def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Move:
     # Row by row, until there are enough: the planner, who does not know how long the line is, would compare all with all.
     each = (
         select(jobs.c.id)
-        .where(jobs.c.id == head.c.id, is_ready, kind, _NOT_PAUSED)
+        .where(jobs.c.id == head.c.id, is_still(State.READY), kind, _NOT_PAUSED)
         .correlate(head)
         .with_for_update(skip_locked=True)
         .lateral("each")
@@ -114,11 +114,10 @@ def _move(of_queue: bool, only: bool | None, marked: bool) -> Move:
 
 #: By (one queue rather than all, kind of jobs wanted, behind a mark rather than from the beginning).
 _MOVES = {key: _move(*key) for key in product((False, True), (None, True, False), (False, True))}
-# These are few and known by their ids. Of expressions there is no index: planners would read that of the ready jobs from its
-# beginning, to meet these few in order.
+# Of the order there is to be no index either, of which planners would read all until they have met these few.
 _PICKED = (
     select(jobs.c.id)
-    .where(is_one_of(jobs.c.id, "picked_ids"), jobs.c.state + "" == State.READY.value, _NOT_PAUSED, _IS_REGISTERED)
+    .where(is_one_of(jobs.c.id, "picked_ids"), is_still(State.READY), _NOT_PAUSED, _IS_REGISTERED)
     .order_by(jobs.c.priority + 0, jobs.c.id + 0)
     .limit(bindparam("limit"))
 )

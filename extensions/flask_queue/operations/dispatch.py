@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, literal_column, select, up
 from ..database import AnyRow, Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_scheduled, jobs
-from ..models.seek import along
+from ..models.seek import along, is_still
 from .slots import Slots, keys_of, rule_of
 
 # One order on every host, so that dispatchers do not deadlock; rows that another one holds are passed over.
@@ -35,7 +35,7 @@ _IS_ANY_DUE = Prepared(
     .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
     .limit(1)
 )
-_PICKED = (is_one_of(jobs.c.id, "ids"), is_scheduled)
+_PICKED = (is_one_of(jobs.c.id, "ids"), is_still(State.SCHEDULED))
 _TO_READY = update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=None)
 _TO_READY_LIMITED = (
     update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))

@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Update, bindparam, delete, literal_column, nu
 from ..database import Prepared, Step, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, jobs
+from ..models.seek import is_still
 from .claim import Claim
 from .failure import Failure, record
 from .slots import Slots, rule_of
 
-# Of expressions there is no index: PostgreSQL would go through all that a process has claimed since it was last cleaned up.
-_OWNED = (jobs.c.state + "" == State.CLAIMED.value, jobs.c.process_id == bindparam("owner_id"))
+_OWNED = (is_still(State.CLAIMED), jobs.c.process_id == bindparam("owner_id"))
 _MANY = (is_one_of(jobs.c.id, "ids"), *_OWNED)
 _ONE = (jobs.c.id == bindparam("job_id"), *_OWNED)
 _UNOWNED = {"process_id": null(), "expires_at": null()}

@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal_col
 
 from ..database import AnyRow, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
-from ..models.job import is_claimed, jobs
+from ..models.job import State, is_claimed, jobs
 from ..models.process import processes
+from ..models.seek import is_still
 from .failure import Failure, record
 from .slots import keys_of
 
@@ -19,7 +20,7 @@ from .slots import keys_of
 MAX_CRASHES = 3
 
 _COLUMNS = (jobs.c.id, jobs.c.name, jobs.c.crashes, jobs.c.concurrency_key, jobs.c.process_id)
-_HELD = (is_one_of(jobs.c.id, "ids"), is_claimed)
+_HELD = (is_one_of(jobs.c.id, "ids"), is_still(State.CLAIMED))
 _RELEASE = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), process_id=None, claimed_at=None)
 _CRASHED = {"process_id": None, "crashes": jobs.c.crashes + 1, "attempts": jobs.c.attempts + 1}
 _FAIL = update(jobs).where(*_HELD).values(state=literal_column("'failed'"), expires_at=None, **_CRASHED)

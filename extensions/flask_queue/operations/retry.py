@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
 from ..database import AnyRow, is_one_of, now
 from ..jobs.definition import JobDefinition
-from ..models.job import is_blocked, is_failed, is_scheduled, jobs
+from ..models.job import State, is_failed, is_scheduled, jobs
+from ..models.seek import is_still
 from .dispatch import admit
 
 _RULE_COLUMNS = (
@@ -21,14 +22,15 @@ _RULE_COLUMNS = (
     jobs.c.concurrency_limit,
     jobs.c.concurrency_duration,
 )
+_KNOWN = is_one_of(jobs.c.id, "ids")
 # A retry by hand starts counting anew.
 _TO_DUE = (
     update(jobs)
-    .where(is_one_of(jobs.c.id, "ids"))
+    .where(_KNOWN)
     .values(state=literal_column("'scheduled'"), attempts=0, crashes=0, scheduled_at=now(), finished_at=None, expires_at=None)
 )
-_DUE_NOW = update(jobs).where(is_one_of(jobs.c.id, "ids"), is_scheduled).values(scheduled_at=now())
-_LET_IN = update(jobs).where(is_one_of(jobs.c.id, "ids"), is_blocked).values(state=literal_column("'ready'"), expires_at=None)
+_DUE_NOW = update(jobs).where(_KNOWN, is_still(State.SCHEDULED)).values(scheduled_at=now())
+_LET_IN = update(jobs).where(_KNOWN, is_still(State.BLOCKED)).values(state=literal_column("'ready'"), expires_at=None)
 
 
 def retry_many(

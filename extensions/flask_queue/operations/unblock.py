@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, liter
 
 from ..database import HeadsOfLines, Prepared, Step, is_one_of, now_plus
 from ..jobs.definition import JobDefinition
-from ..models.job import is_blocked, is_in_line, jobs
+from ..models.job import State, is_blocked, is_in_line, jobs
+from ..models.seek import is_still
 from .slots import Slots, rule_of
 
 
@@ -38,7 +39,7 @@ def _line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
 _NEXT = HeadsOfLines(_line, lock=True)
 _TO_READY = Prepared(
     update(jobs)
-    .where(is_one_of(jobs.c.id, "ids"), is_blocked)
+    .where(is_one_of(jobs.c.id, "ids"), is_still(State.BLOCKED))
     .values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
 )
 _FIRST_KEY = select(func.min(jobs.c.concurrency_key)).where(is_blocked, is_in_line)

@@ -228,3 +228,18 @@ def test_jobs_of_one_kind_are_found_in_one_pass_over_the_line(app: Flask, queue:
     removed = [int(number) for step in steps for number in re.findall(r"Rows Removed by Join Filter: (\d+)", step)]
     assert max(read) < 300, steps
     assert sum(removed) == 0, steps
+
+
+@pytest.mark.behaviour("C17")
+@pytest.mark.databases("postgresql")
+def test_each_job_of_a_window_is_looked_up_by_its_id(app: Flask, queue: FlaskQueue) -> None:
+    """PostgreSQL counted when no job was ready, and took it that none was: it read all of them for each of a thousand."""
+    fill(queue, finished=20_000)
+    job = plain(queue)
+    queue.enqueue_all([job.build(number) for number in range(5_000)])
+    worker = WorkerByHand(queue)
+    kinds = Kinds(("another",), only=True)
+    with statements_of(queue.database) as statements:
+        assert not queue.database.transact(lambda one: claim(one, ALL, limit=97, process_id=worker.id, kinds=kinds))
+    [(text, parameters)] = [each for each in statements if "queue_jobs" in each[0]]
+    assert effort(queue.database, text, parameters) < 6_000  # 1,000 times down a tree of three levels, and into the table
