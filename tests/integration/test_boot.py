@@ -121,5 +121,5 @@ def test_a_server_that_will_slow_the_queue_down_is_named_at_the_start(site: Site
     with site.application(), queue.database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE queue_jobs SET (autovacuum_enabled = off)")
     supervisor = site.supervisor()
-    assert supervisor.output.count("autovacuum is off") == 1
+    assert supervisor.output.count("autovacuum is off for the table queue_jobs") == 1
     supervisor.terminate()
