@@ -150,7 +150,7 @@ def dead_rows(database: Database) -> int:
 
 
 def soak_report(soaked: Mapping[str, Any]) -> str:
-    """The table, in Markdown: the beginning, the middle and the end of each run."""
+    """The table, in Markdown: the beginning and the end of each run, and the worst of all its parts, each figure by itself."""
     header = ("", "jobs/s", "pickup p50, ms", "pickup p99, ms", "waiting", "workers' CPU, µs a job", "dead rows")
     body: list[Sequence[str]] = []
     for database, found in soaked["databases"].items():
@@ -158,12 +158,17 @@ def soak_report(soaked: Mapping[str, Any]) -> str:
         body.append((f"**{database}**", *[""] * (len(header) - 1)))
         third = max(1, len(slices) // 3)
         for title, some in (("first third", slices[:third]), ("last third", slices[-third:])):
-            typical = {key: median(one[key] for one in some) for key in some[0]}
-            rate, p50, p99, waiting, cpu, dead = typical.values()
-            body.append((title, f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{waiting:,.0f}", f"{cpu:.0f}", f"{dead:,.0f}"))
+            body.append(_row(title, {key: median(one[key] for one in some) for key in some[0]}))
+        worst = {key: (min if key == "rate" else max)(one[key] for one in slices) for key in slices[0]}
+        body.append(_row("at worst", worst))
     lines = [
         f"- {database}: {found['rate']:,.0f} jobs/s, half of the {found['peak']:,.0f} that were enqueued and run at once "
         f"at most, for {found['seconds'] / 60:.0f} minutes."
         for database, found in soaked["databases"].items()
     ]
     return "\n".join([markdown(header, body), "", machine_line(soaked), *lines])
+
+
+def _row(title: str, figures: Mapping[str, float]) -> Sequence[str]:
+    rate, p50, p99, waiting, cpu, dead = figures.values()
+    return (title, f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{waiting:,.0f}", f"{cpu:.0f}", f"{dead:,.0f}")

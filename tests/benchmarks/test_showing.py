@@ -110,8 +110,8 @@ def test_what_does_not_grow_is_level_and_every_line_is_within_its_panel() -> Non
 
 
 SLICES = [
-    {"rate": 100.0, "p50_ms": p50, "p99_ms": 9.0, "backlog": 0, "cpu_us": 30.0, "dead_rows": dead}
-    for p50, dead in ((1.0, 0), (2.0, 7), (3.0, 2000))
+    {"rate": rate, "p50_ms": p50, "p99_ms": 9.0, "backlog": 0, "cpu_us": 30.0, "dead_rows": dead}
+    for rate, p50, dead in ((100.0, 1.0, 0), (90.0, 4.0, 7), (100.0, 3.0, 2000))
 ]
 SOAK = {
     "machine": {"date": "today"},
@@ -123,6 +123,7 @@ def test_a_soak_shows_the_beginning_beside_the_end() -> None:
     lines = [[cell.strip() for cell in one.strip("|").split("|")] for one in soak_report(SOAK).splitlines()]
     assert ["first third", "100", "1.0", "9.0", "0", "30", "0"] in lines
     assert ["last third", "100", "3.0", "9.0", "0", "30", "2,000"] in lines
+    assert ["at worst", "90", "4.0", "9.0", "0", "30", "2,000"] in lines
 
 
 @pytest.fixture
