@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_queue import models
+
+from .missing import missing
 
 NAMES = ("sqlite", "postgresql", "mariadb")
 VARIABLES = {"postgresql": "TEST_POSTGRESQL_URL", "mariadb": "TEST_MARIADB_URL"}
@@ -106,10 +107,7 @@ def server_url(name: str) -> URL:
     variable = VARIABLES[name]
     if address := os.environ.get(variable):
         return with_driver(address)
-    reason = f"{variable} is not set, so nothing was tested on {name}"
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    missing(f"{variable} is not set, so nothing was tested on {name}")
 
 
 def _address(url: URL) -> str:

@@ -60,9 +60,9 @@ class Drain(Process):
     def _next(self) -> Sequence[Claim]:
         """Write down what has ended, and claim what is due."""
         self._dispatcher.poll()
-        claims, may_be_more = self._accounts.transact(self._endings, _NONE if self._is_over() else _ONE)
+        claims, _ = self._accounts.transact(self._endings, _NONE if self._is_over() else _ONE)
         self._endings = []
-        return self._next() if may_be_more and not claims else claims
+        return claims
 
     def _next_at_last(self) -> Sequence[Claim]:
         """The same, for as long as it takes the database to come back: the job that has run must not be run again."""

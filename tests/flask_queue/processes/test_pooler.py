@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from flask_queue.config import DispatcherOptions
 from flask_queue.processes.dispatcher import Dispatcher
 from tests.flask_queue.pooler import PROGRAM, Pooler
 from tests.harness.databases import connect
+from tests.harness.missing import missing
 
 from .running import running, wait_for, worker
 
@@ -24,8 +24,7 @@ OFTEN = 12
 @pytest.fixture
 def pooler(database_url: str, tmp_path: Path) -> Iterator[Pooler]:
     if PROGRAM is None:
-        reason = "there is no pgbouncer: install it to test with a pooler"
-        pytest.fail(reason) if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip(reason)
+        missing("there is no pgbouncer: install it to test with a pooler")
     with Pooler(database_url, tmp_path) as made:
         yield made
 
