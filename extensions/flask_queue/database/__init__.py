@@ -11,7 +11,7 @@ from .faults import DatabaseError, is_missing_table, is_outage, is_transient
 from .hops import Hops
 from .lines import HeadsOfLines
 from .lists import is_one_of
-from .locks import CommittedRead, lock_keys
+from .locks import CommittedRead, committed_or_null, lock_keys
 from .lookout import Lookout
 from .prepared import Prepared, Step
 from .searches import is_searched_for
@@ -31,6 +31,7 @@ __all__ = [
     "Move",
     "Prepared",
     "Step",
+    "committed_or_null",
     "forget_connections",
     "insert_ignoring",
     "insert_many",

@@ -35,6 +35,6 @@ class HeadsOfLines:
 
         :param wanted: how many at most, by key.
         """
-        if connection.dialect.name == "postgresql":
+        if wanted and connection.dialect.name == "postgresql":
             return self._of_all.rows(connection, {"keys": list(wanted), "counts": list(wanted.values())})
         return [row for key, count in wanted.items() for row in self._of_one.rows(connection, {"key": key, "count": count})]

@@ -6,8 +6,11 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Table, Text, bindparam, cast, false, func, select, update
+from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, Text, bindparam, cast, false, func, select, update
 from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from .clock import now
 from .engines import OURS
@@ -50,6 +53,28 @@ class CommittedRead:
         """Run it, and return its rows."""
         is_dated = connection.dialect.name in ("mysql", "mariadb") and not _is_ours(connection)
         return (self._locking if is_dated else self._plain).rows(connection, parameters)
+
+
+class _CommittedValue(FunctionElement[Any]):
+    inherit_cache = True
+
+
+def committed_or_null(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A value that is read beside rows that the statement locks: as it is committed when it runs.
+
+    It is NULL on MySQL and MariaDB, where it could be as old as the transaction although the locked rows are not.
+    """
+    return _CommittedValue(value)
+
+
+@compiles(_CommittedValue)
+def _as_it_is(element: _CommittedValue, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses.clauses[0], **kw)
+
+
+@compiles(_CommittedValue, "mysql", "mariadb")
+def _null(element: _CommittedValue, compiler: SQLCompiler, **kw: Any) -> str:
+    return "NULL"
 
 
 def _is_ours(connection: Connection) -> bool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, null, select, update
 
-from ..database import HeadsOfLines, Prepared, Step, is_one_of, now_plus
+from ..database import HeadsOfLines, Prepared, Step, committed_or_null, is_one_of, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_blocked, is_in_line, jobs
 from ..models.seek import is_still
-from .slots import Slots, rule_of
+from .slots import Slots, holders, rule_of
 
 
 class _Waiting(NamedTuple):
@@ -24,11 +24,13 @@ class _Waiting(NamedTuple):
     concurrency_key: str
     concurrency_limit: int | None
     concurrency_duration: float
+    #: How many hold slots of its key, where that is known.
+    held: int | None
 
 
-def _line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
+def _line(key: ColumnElement[str], count: ColumnElement[int], held: ColumnElement[Any]) -> Select[Any]:
     return (
-        select(*(jobs.c[name] for name in _Waiting._fields))
+        select(*(jobs.c[name] for name in _Waiting._fields[:-1]), held)
         .where(jobs.c.concurrency_key == key, is_blocked, is_in_line)
         .order_by(jobs.c.priority, jobs.c.id)
         .limit(count)
@@ -36,7 +38,9 @@ def _line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
 
 
 # Whoever holds such a row is about to take it out of the line, so it is passed over rather than waited for.
-_NEXT = HeadsOfLines(_line, lock=True)
+_HEAD = HeadsOfLines(lambda key, count: _line(key, count, committed_or_null(holders(key))), lock=True)
+# Whoever is counted beside each row of a line is counted as often as it has rows.
+_REST = HeadsOfLines(lambda key, count: _line(key, count, null()), lock=True)
 _TO_READY = Prepared(
     update(jobs)
     .where(is_one_of(jobs.c.id, "ids"), is_still(State.BLOCKED))
@@ -64,18 +68,20 @@ def unblock(
     """
     # Locked before we look: who is about to block behind the job that has just ended holds the lock, and is not to be seen yet.
     slots = Slots(connection, keys, ahead=ahead)
-    first = _admit(connection, dict.fromkeys(sorted(keys), 1), slots, definitions)
+    first = _admit(_HEAD.rows(connection, dict.fromkeys(sorted(keys), 1)), connection, slots, definitions)
     # Its definition says how many more may come.
     more = {job.concurrency_key: _room_for_more(job, slots, definitions, at_most) for job in first}
-    rest = _admit(connection, {key: count for key, count in more.items() if count}, slots, definitions)
+    rest = _admit(_REST.rows(connection, {key: count for key, count in more.items() if count}), connection, slots, definitions)
     return len(first) + len(rest)
 
 
 def _admit(
-    connection: Connection, wanted: Mapping[str, int], slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]]
+    rows: Iterable[Sequence[Any]], connection: Connection, slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]]
 ) -> list[_Waiting]:
-    """Let in as many of each key as are wanted and find a slot."""
-    waiting = map(_Waiting._make, _NEXT.rows(connection, wanted) if wanted else ())
+    """Let in as many of these jobs as find a slot."""
+    waiting = [_Waiting(*row) for row in rows]
+    for job in waiting:
+        slots.know(job.concurrency_key, job.held)
     admitted = [
         job for job in waiting if (rule := rule_of(job, definitions)) is None or slots.take(job.concurrency_key, rule.to)
     ]

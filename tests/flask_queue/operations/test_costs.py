@@ -31,10 +31,10 @@ COSTS = {
     "look again": (1, 1, 1),
     "look for due jobs": (1, 1, 1),
     "claim ten": (3, 1, 5),
-    "claim ten around a paused queue": (6, 6, 9),
+    "claim ten around a paused queue": (6, 6, 8),
     "finish ten and claim ten": (4, 1, 6),
-    "finish a limited one, and let the next in": (6, 6, 7),
-    "finish ten limited ones, and let the next of each in": (15, 6, 16),
+    "finish a limited one, and let the next in": (5, 5, 7),
+    "finish ten limited ones, and let the next of each in": (14, 5, 16),
     "fail": (4, 4, 4),
     "dispatch five hundred": (4, 4, 4),
 }
