@@ -5,10 +5,11 @@ Apart from the extension because nothing here knows of Flask, and from the opera
 
 from __future__ import annotations
 
+from ..operations.queues import QueueOverview
 from .client import Client
 from .handle import Attempt, JobHandle
 from .processes import ProcessRecord, list_processes
-from .queues import QueueHandle, QueueOverview, Queues
+from .queues import QueueHandle, Queues
 from .recurring import RecurringTaskHandle, RecurringTasks
 from .relation import JobRelation, Jobs
 

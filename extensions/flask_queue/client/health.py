@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..database import DatabaseError
 from ..models.process import Kind
+from ..operations.queues import latencies, sizes
+from ..operations.selectors import unpaused_names
 from .processes import ProcessRecord, list_processes
-from .queues import QueueOverview, Queues
 from .recurring import RecurringTasks
 
 if TYPE_CHECKING:
@@ -57,8 +58,13 @@ def _any(processes: list[ProcessRecord], kind: Kind) -> bool:
 
 
 def _queue_problems(client: Client) -> list[str]:
-    return [_late(queue) for queue in Queues(client).overview() if not queue.paused and queue.latency > LATENCY_LIMIT]
+    """Only what is late is counted: who asks for the health of a queue with a million jobs asks every few seconds."""
+    with client.database.connect() as connection:
+        waits = latencies(connection, unpaused_names(connection))
+        late = {name: wait for name, wait in waits.items() if wait > LATENCY_LIMIT}
+        counted = sizes(connection, late)
+    return [_late(name, counted[name], wait) for name, wait in late.items()]
 
 
-def _late(queue: QueueOverview) -> str:
-    return f"The oldest of {queue.size} ready jobs in queue {queue.name!r} has been waiting for {queue.latency:.0f} s."
+def _late(name: str, size: int, wait: float) -> str:
+    return f"The oldest of {size} ready jobs in queue {name!r} has been waiting for {wait:.0f} s."

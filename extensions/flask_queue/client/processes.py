@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..operations.enqueue import database_time
 from ..operations.registration import registered
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ def list_processes(client: Client) -> list[ProcessRecord]:
     """All registered processes, the oldest first."""
     with client.database.connect() as connection:
         rows = registered(connection)
-        moment = database_time(connection)
     threshold = client.settings.alive_threshold
-    return [_record(row, (moment - row.last_heartbeat_at).total_seconds() > threshold) for row in rows]
+    return [_record(row, (row.now - row.last_heartbeat_at).total_seconds() > threshold) for row in rows]
 
 
 def _record(row: Any, stale: bool) -> ProcessRecord:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..database import AnyRow
 from ..jobs.definition import queue_name
 from ..operations import queues as operations
+from ..operations.queues import QueueOverview
 from ..operations.selectors import paused_names, ready_names
 from .relation import Jobs
 
 if TYPE_CHECKING:
     from .client import Client
-
-
-@dataclass(frozen=True)
-class QueueOverview:
-    """A queue as a list of queues shows it. `latency` is in seconds."""
-
-    name: str
-    size: int
-    latency: float
-    paused: bool
 
 
 class QueueHandle:
@@ -40,13 +29,16 @@ class QueueHandle:
     def size(self) -> int:
         """How many of its jobs are ready."""
         with self._client.database.connect() as connection:
-            return operations.size(connection, self.name)
+            return operations.sizes(connection, [self.name])[self.name]
 
     @property
     def latency(self) -> float:
-        """For how many seconds the longest waiting of its ready jobs has been due; 0 when there is none."""
+        """For how many seconds the longest waiting of its ready jobs has been due; 0 when there is none.
+
+        Of a queue with more than 500 jobs only the next 500 are asked, and the first 500 of the least urgent.
+        """
         with self._client.database.connect() as connection:
-            return operations.latency(connection, self.name)
+            return operations.latencies(connection, [self.name])[self.name]
 
     @property
     def paused(self) -> bool:
@@ -94,19 +86,9 @@ class Queues:
         return sorted(found | self._declared())
 
     def overview(self) -> list[QueueOverview]:
-        """All of them with their figures, in two statements however many they are."""
+        """All of them with their figures, by name."""
         with self._client.database.connect() as connection:
-            rows = {row[0]: row for row in operations.overview(connection)}
-            paused = paused_names(connection)
-        names = sorted(rows.keys() | paused | self._declared())
-        return [self._line(name, rows.get(name), name in paused) for name in names]
-
-    @staticmethod
-    def _line(name: str, row: AnyRow | None, paused: bool) -> QueueOverview:
-        if row is None:
-            return QueueOverview(name, 0, 0.0, paused)
-        _, size, oldest, moment = row
-        return QueueOverview(name, size, operations.age(oldest, moment), paused)
+            return operations.with_latencies(connection, operations.overview(connection, self._declared()))
 
     def _declared(self) -> set[str]:
         return {definition.queue for definition in self._client.definitions.values()}

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, func, select
-from sqlalchemy.types import TypeEngine
 
 from .prepared import Prepared
+
+#: Whatever begins with a text sorts before that text and this.
+LAST_CHARACTER = chr(sys.maxunicode)
 
 _Seek: TypeAlias = Callable[[ColumnElement[str]], Select[Any]]
 
 
 class Hops:
-    """One statement on SQLite and PostgreSQL. MySQL and MariaDB find a place in an index only where it is a constant, so that
-    they take a statement for each value.
+    """SQLite and PostgreSQL are told to hop. MySQL and MariaDB find a place in an index only where it is a constant, but hop by
+    themselves where the different values of its first columns are wanted.
 
     :param at_least: makes the query for the first value that is not before a place. Its column is called `value`.
     :param after: makes the query for the first value behind a place.
-    :param kind: the type of the column.
+    :param groups: what MySQL and MariaDB are asked: the different first columns of the index, the last of which is the value.
+    :param column: the last of these.
     """
 
-    def __init__(self, at_least: _Seek, after: _Seek, kind: TypeEngine[str]) -> None:
-        prefix = bindparam("prefix", type_=kind)
-        self._first = Prepared(at_least(prefix))
-        self._next = Prepared(after(bindparam("place", type_=kind)))
+    def __init__(self, at_least: _Seek, after: _Seek, groups: Select[Any], column: ColumnElement[str]) -> None:
+        prefix = bindparam("prefix", type_=column.type)
         begin = at_least(prefix).subquery("begin")
         found = select(begin.c.value).cte("found", recursive=True)
         following = after(found.c.value).correlate(found).scalar_subquery()
         fits = func.substr(found.c.value, 1, bindparam("length", type_=Integer)) == prefix
         found = found.union_all(select(following).where(found.c.value.is_not(None), fits))
-        self._all = Prepared(select(found.c.value).where(found.c.value.is_not(None)))
+        self._hop = Prepared(select(found.c.value).where(found.c.value.is_not(None)))
+        self._groups = Prepared(groups.where(column.between(prefix, bindparam("last", type_=column.type))))
 
     def values(self, connection: Connection, prefix: str) -> list[str]:
         """All values that begin with `prefix`, sorted."""
         if connection.dialect.name in ("mysql", "mariadb"):
-            return list(self._one_by_one(connection, prefix))
-        rows = self._all.rows(connection, {"prefix": prefix, "length": len(prefix)})
-        return [value for (value,) in rows if value.startswith(prefix)]  # the last one no longer does
-
-    def _one_by_one(self, connection: Connection, prefix: str) -> Iterator[str]:
-        rows = self._first.rows(connection, {"prefix": prefix})
-        while rows and rows[0][0].startswith(prefix):
-            yield rows[0][0]
-            rows = self._next.rows(connection, {"place": rows[0][0]})
+            rows = self._groups.rows(connection, {"prefix": prefix, "last": prefix + LAST_CHARACTER})
+        else:
+            rows = self._hop.rows(connection, {"prefix": prefix, "length": len(prefix)})
+        return sorted(row[-1] for row in rows if row[-1].startswith(prefix))  # the last one may no longer do

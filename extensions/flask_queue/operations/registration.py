@@ -15,7 +15,7 @@ _REGISTER = insert(processes).values(started_at=now(), last_heartbeat_at=now())
 _BEAT = update(processes).where(_THIS).values(last_heartbeat_at=now())
 _DESCRIBE = update(processes).where(_THIS).values(metadata=bindparam("description"))
 _DEREGISTER = delete(processes).where(_THIS)
-_ALL = select(processes).order_by(processes.c.id)
+_ALL = select(processes, now().label("now")).order_by(processes.c.id)
 _STALE = processes.c.last_heartbeat_at < now_plus(-bindparam("threshold"))
 
 
@@ -65,7 +65,7 @@ def deregister(connection: Connection, process_id: int) -> bool:
 
 
 def registered(connection: Connection) -> Sequence[AnyRow]:
-    """All registered processes, the oldest first."""
+    """All registered processes, the oldest first; `now` says when that was."""
     return connection.execute(_ALL).all()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, literal_column, select
 
 from ..database import Hops, Prepared
 from ..models.job import State, jobs
@@ -21,10 +21,13 @@ def _first_name(where: ColumnElement[bool]) -> Select[Any]:
     return select(jobs.c.queue_name.label("value")).where(along(State.READY), where).order_by(jobs.c.queue_name).limit(1)
 
 
+# One state, as a range of states: of the groups within an equality MariaDB reads all members.
+_AMONG_READY = jobs.c.state.between(literal_column("'ready'"), literal_column("'ready'"))
 _NAMES = Hops(
     lambda place: _first_name(jobs.c.queue_name >= place),
     lambda place: _first_name(jobs.c.queue_name > place),
-    jobs.c.queue_name.type,
+    select(jobs.c.state, jobs.c.queue_name).distinct().where(_AMONG_READY),
+    jobs.c.queue_name,
 )
 
 

@@ -19,6 +19,7 @@ from flask_queue.dashboard.queries.overview import throughput
 from flask_queue.dashboard.queries.queues import find_queue
 from flask_queue.database import now, now_plus
 from flask_queue.models import State, jobs
+from flask_queue.operations import queues
 from flask_queue.operations.claim import Kinds, anything_ready, claim
 from flask_queue.operations.dispatch import anything_due, dispatch
 from flask_queue.operations.selectors import Selector, ready_names
@@ -171,6 +172,8 @@ LOOKS: dict[str, Callable[[FlaskQueue, Connection], Any]] = {
     "of the dashboard for jobs that run": lambda queue, one: listed(one, LISTINGS[State.CLAIMED], Filters(), limit=25),
     "for the size of a queue": lambda queue, one: queue.queues["n"].size,
     "for the latency of a queue": lambda queue, one: queue.queues["n"].latency,
+    "for the latency of a long queue": lambda queue, one: queue.queues["other"].latency,
+    "for what is wrong": lambda queue, one: queue.health(),
     "for the ready jobs of a queue": lambda queue, one: queue.jobs.ready.where(queue="n").count(),
     "for what finished long ago": lambda queue, one: queue.jobs.finished.where(finished_before=LONG_AGO).count(),
     "for what will have finished": lambda queue, one: queue.jobs.finished.where(finished_after=SOON).count(),
@@ -179,13 +182,16 @@ LOOKS: dict[str, Callable[[FlaskQueue, Connection], Any]] = {
     "of the dashboard for a queue": lambda queue, one: find_queue(one, "n"),
 }
 BEFORE = Filters(values={"finished_before": LONG_AGO})
-#: What reads no more than a handful of rows, in pages, rows and instructions. To go through the table takes ten times as much.
-LITTLE = {"postgresql": 20, "mariadb": 50, "sqlite": 1_000}
+#: What finds a handful of rows, in pages, rows and instructions. To go through an index takes several times as much.
+LITTLE = {"postgresql": 40, "mariadb": 50, "sqlite": 1_000}
 
 
 @pytest.mark.behaviour("C17")
-def test_a_look_reads_no_more_than_it_is_about(app: Flask, queue: FlaskQueue, database_name: str) -> None:
+def test_a_look_reads_no_more_than_it_is_about(
+    app: Flask, queue: FlaskQueue, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PostgreSQL makes no use of what a partial index implies, and would read it from one end to the other."""
+    monkeypatch.setattr(queues, "LOOKED_AT", 2)
     fill(queue, ready=20_000, scheduled=20_000, finished=20_000)
     with queue.database.begin() as connection:
         for state, moment in {"scheduled": {"scheduled_at": now_plus(jobs.c.id)}, "finished": {"finished_at": now()}}.items():

@@ -49,6 +49,22 @@ def test_a_scheduled_job_waits_from_when_it_was_due(app: Flask, queue: FlaskQueu
     assert queue.queues["default"].latency < 100
 
 
+@pytest.mark.behaviour("C18")
+def test_who_waits_behind_a_long_line_is_seen(app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More urgent jobs keep coming, or older ones that were due later: the ends of a long line tell, without reading it all."""
+    monkeypatch.setattr(queues, "LOOKED_AT", 3)
+    job = plain(queue)
+    first, _, third, fourth, *_ = (job.using(priority=1).enqueue() for _ in range(6))
+    last = job.using(priority=2).enqueue()
+    change(queue, last.id, scheduled_at=ago(600))
+    change(queue, third.id, scheduled_at=ago(90))
+    change(queue, fourth.id, scheduled_at=ago(900))  # between the ends
+    assert 600 <= queue.queues["default"].latency < 610
+    last.discard()
+    change(queue, first.id, scheduled_at=ago(30))
+    assert 90 <= queue.queues["default"].latency < 100
+
+
 @pytest.mark.behaviour("C20")
 def test_a_queue_that_is_paused_twice_at_once_is_paused_once(app: Flask, queue: FlaskQueue) -> None:
     for name in ("one", "two", "three"):
@@ -90,7 +106,7 @@ def test_an_overview_takes_a_fixed_number_of_statements(app: Flask, queue: Flask
         job.using(queue=f"q{n:02}").enqueue()
     with statements_of(queue.database) as statements:
         lines = queue.queues.overview()
-    assert len(statements) == 2
+    assert len(statements) == 3
     assert [(line.name, line.size) for line in lines if line.size] == [(f"q{n:02}", 2) for n in range(12)]
     assert all(0 <= line.latency < 60 for line in lines)
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from flask import Response
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection
 
 from ...models import State
+from ...operations.queues import QueueOverview, overview, with_latencies
 from ..access import has_bearer_token, is_logged_in, require
 from ..current import current_queue
 from ..formatting import COUNT_CAP
 from ..queries.counts import Counts, counts
-from ..queries.queues import QueueLine, queue_lines, with_waiting
 from ..roles import Role
 from .queues import declared_queues
 
@@ -28,9 +27,6 @@ else:
 
 NOT_INSTALLED = "Metrics need the package prometheus-client: pip install 'flask-queue[metrics]'\n"
 NOT_ALLOWED = "Metrics need the header `Authorization: Bearer …` with the value of QUEUE_METRICS_TOKEN, or a login.\n"
-
-#: How many queues one statement asks for the age of their oldest job.
-CHUNK = 100
 
 
 def show() -> ResponseReturnValue:
@@ -54,19 +50,13 @@ def collect() -> CollectorRegistry:
     queue = current_queue()
     with queue.database.connect() as connection:
         sizes = counts(connection, closely=tuple(State))
-        lines = _all_lines(connection)
+        lines = with_latencies(connection, overview(connection, declared_queues()))
     _add_jobs(registry, sizes)
-    _add_queues(registry, lines, sizes)
+    _add_queues(registry, lines)
     _add_processes(registry)
     problems = Gauge("flask_queue_health_problems", "Reasons why the queue is not healthy.", registry=registry)
     problems.set(len(queue.health()))
     return registry
-
-
-def _all_lines(connection: Connection) -> list[QueueLine]:
-    lines = queue_lines(connection, declared_queues())
-    chunks = [lines[start : start + CHUNK] for start in range(0, len(lines), CHUNK)]
-    return [line for chunk in chunks for line in with_waiting(connection, chunk)]
 
 
 def _add_jobs(registry: CollectorRegistry, sizes: Counts) -> None:
@@ -75,14 +65,13 @@ def _add_jobs(registry: CollectorRegistry, sizes: Counts) -> None:
         gauge.labels(state.value).set(sizes[state].reachable)
 
 
-def _add_queues(registry: CollectorRegistry, lines: list[QueueLine], sizes: Counts) -> None:
+def _add_queues(registry: CollectorRegistry, lines: list[QueueOverview]) -> None:
     ready = Gauge("flask_queue_ready_jobs", "Ready jobs by queue.", ["queue"], registry=registry)
     latency = Gauge("flask_queue_latency_seconds", "Longest wait of a ready job.", ["queue"], registry=registry)
     paused = Gauge("flask_queue_paused", "1 for a paused queue, else 0.", ["queue"], registry=registry)
     for line in lines:
         ready.labels(line.name).set(line.size)
-        waited = (sizes.now - line.waiting_since).total_seconds() if line.waiting_since else 0.0
-        latency.labels(line.name).set(max(0.0, waited))
+        latency.labels(line.name).set(line.latency)
         paused.labels(line.name).set(line.paused)
 
 

@@ -10,11 +10,11 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from ...models import State
+from ...operations.queues import QueueOverview, overview, with_latencies
 from .. import charts
 from ..current import current_queue
 from ..queries.counts import counts
 from ..queries.overview import GROUPED_LIMIT, THROUGHPUT_CAP, errors_by_class, throughput
-from ..queries.queues import QueueLine, queue_lines, with_waiting
 from ..rendering import render, zone
 from .queues import declared_queues
 from .recurring import TaskLine
@@ -40,8 +40,8 @@ def show() -> ResponseReturnValue:
         sizes = counts(connection, closely=tuple(State))
         slices = throughput(connection, charts.moments(sizes.now, period))
         errors = errors_by_class(connection, SHOWN_LINES)
-        lines = queue_lines(connection, declared_queues())
-        busiest = with_waiting(connection, sorted(lines, key=_urgency)[:SHOWN_LINES])
+        lines = overview(connection, declared_queues())
+        busiest = with_latencies(connection, sorted(lines, key=_urgency)[:SHOWN_LINES])
     return render(
         "overview.html",
         sizes,
@@ -60,7 +60,7 @@ def show() -> ResponseReturnValue:
     )
 
 
-def _urgency(line: QueueLine) -> tuple[int, bool, str]:
+def _urgency(line: QueueOverview) -> tuple[int, bool, str]:
     return -line.size, not line.paused, line.name
 
 

@@ -9,6 +9,7 @@ from werkzeug import Response
 
 from ...errors import QueueError
 from ...models import State
+from ...operations.queues import QueueOverview, overview, with_latencies
 from ..addresses import way_back
 from ..current import current_queue
 from ..filters import Filters
@@ -18,7 +19,7 @@ from ..notices import done, not_found, refused
 from ..pagination import Page
 from ..queries.counts import Size, counts
 from ..queries.lists import listed
-from ..queries.queues import QueueLine, find_queue, is_recent_queue, queue_lines, with_waiting
+from ..queries.queues import find_queue, is_recent_queue
 from ..rendering import render
 
 #: Queues on a page, unless the address says otherwise.
@@ -29,9 +30,9 @@ def index() -> ResponseReturnValue:
     """All queues by name."""
     size = request.args.get("size", SHOWN_QUEUES)
     with current_queue().database.connect() as connection:
-        lines = queue_lines(connection, declared_queues())
+        lines = overview(connection, declared_queues())
         page = Page.clamp(request.args.get("page"), size, len(lines))
-        shown = with_waiting(connection, lines[page.offset : page.offset + page.size])
+        shown = with_latencies(connection, lines[page.offset : page.offset + page.size])
         sizes = counts(connection)
     largest = max((line.size for line in lines), default=0)
     return render("queues.html", sizes, lines=shown, largest=largest, page=page, total=Size(len(lines)))
@@ -45,7 +46,7 @@ def show(name: str) -> ResponseReturnValue:
         line = find_queue(connection, name)
         if not _is_known(connection, line):
             return not_found("Queue", name, ".queues")
-        [line] = with_waiting(connection, [line])
+        [line] = with_latencies(connection, [line])
         total = Size(line.size)
         page = Page.clamp(request.args.get("page"), request.args.get("size"), total.reachable)
         rows = listed(connection, ready, filters, limit=page.size, offset=page.offset)
@@ -53,7 +54,7 @@ def show(name: str) -> ResponseReturnValue:
     return render("queue.html", sizes, line=line, listing=ready, total=total, page=page, rows=rows)
 
 
-def _is_known(connection: Connection, line: QueueLine) -> bool:
+def _is_known(connection: Connection, line: QueueOverview) -> bool:
     return bool(line.size or line.paused) or line.name in declared_queues() or is_recent_queue(connection, line.name)
 
 
