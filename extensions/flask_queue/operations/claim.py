@@ -174,11 +174,21 @@ def claim(
     if limit > 0 and selector.takes_all:
         return _claim_around(connection, limit, process_id)
     claims: list[Claim] = []
-    for name in selector.names(connection) if limit > 0 else ():
+    if limit <= 0:
+        return claims
+    names, may_be_others = _names(connection, selector, marks)
+    for name in names:
         claims += _claim_from(connection, name, limit - len(claims), process_id, kinds, marks)
         if len(claims) >= limit or (marks is not None and marks.have_missed):  # the rest of this queue comes before the next
-            break
+            return claims
+    if marks is not None and may_be_others:
+        marks.miss()
     return claims
+
+
+def _names(connection: Connection, selector: Selector, marks: Marks | None) -> tuple[list[str], bool]:
+    """The queues to claim from, in order, and whether there may be others by now."""
+    return marks.names(lambda: selector.names(connection)) if marks is not None else (selector.names(connection), False)
 
 
 def _claim_from(
@@ -226,7 +236,9 @@ def anything_ready(connection: Connection, selector: Selector, *, around: bool =
     """
     if selector.takes_all and around:
         return bool(unpaused_names(connection))
-    names = [None] if selector.takes_all else selector.names(connection)
+    if selector.takes_all:
+        return _is_ready_in(connection, None, marks)
+    names, _ = _names(connection, selector, marks)
     return any(_is_ready_in(connection, name, marks) for name in names)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, tuple_
@@ -55,7 +55,9 @@ class Marks:
         self._quick = quick
         self._share = share
         self._marks: defaultdict[str | None, _Mark] = defaultdict(_Mark)
-        #: A line had less behind its mark than was wanted. There may be more before it.
+        self._names: list[str] = []
+        self._names_valid_until = float("-inf")
+        #: There was less than was wanted, and may be more where nobody has looked.
         self.have_missed = False
 
     def place(self, line: str | None) -> Mapping[str, int] | None:
@@ -68,14 +70,33 @@ class Marks:
     def hold(self, line: str | None, seconds: float) -> None:
         """A line has been read from its beginning. The longer it took, the longer it does for."""
         if seconds > self._quick:
-            self._marks[line].valid_until = time.monotonic() + seconds / self._share
+            self._marks[line].valid_until = self._does_until(seconds)
+
+    def names(self, read: Callable[[], list[str]]) -> tuple[list[str], bool]:
+        """The queues to claim from: what `read` finds, or what it has found, which does for the longer the longer it took.
+
+        :return: the names, and whether there may be others by now.
+        """
+        began = time.monotonic()
+        if began < self._names_valid_until:
+            return self._names, True
+        self._names = read()
+        seconds = time.monotonic() - began
+        if seconds > self._quick:
+            self._names_valid_until = self._does_until(seconds)
+        return self._names, False
+
+    def _does_until(self, seconds: float) -> float:
+        """Until when not to read again what has taken so long."""
+        return time.monotonic() + seconds / self._share
 
     def move(self, line: str | None, priority: int, job_id: int) -> None:
         """All ready jobs of a line up to this one have been taken."""
         self._marks[line].place = priority, job_id
 
     def miss(self) -> None:
-        """There was less behind a mark than was wanted. Next time all lines are read from their beginnings."""
+        """There was less behind a mark, or in the queues of old, than was wanted. Next time all is read from the beginning."""
         for mark in list(self._marks.values()):  # another thread may look at one more line meanwhile
             mark.valid_until = float("-inf")
+        self._names_valid_until = float("-inf")
         self.have_missed = True

@@ -51,7 +51,7 @@ def give_back(queue: FlaskQueue, *ids: int) -> None:
 
 
 @pytest.mark.behaviour("C2")
-@pytest.mark.parametrize("queues", [("*",), ("default",)], ids=" ".join)
+@pytest.mark.parametrize("queues", [("*",), ("default",), ("def*",)], ids=" ".join)
 def test_what_became_ready_before_the_mark_comes_when_there_is_nothing_behind(
     queue: FlaskQueue, put: Put, queues: tuple[str, ...]
 ) -> None:
@@ -68,7 +68,7 @@ def test_what_became_ready_before_the_mark_comes_when_there_is_nothing_behind(
 
 
 @pytest.mark.behaviour("C2")
-@pytest.mark.parametrize("queues", [("*",), ("default",)], ids=" ".join)
+@pytest.mark.parametrize("queues", [("*",), ("default",), ("def*",)], ids=" ".join)
 def test_a_smaller_number_does_not_wait_behind_a_mark(queue: FlaskQueue, put: Put, queues: tuple[str, ...]) -> None:
     first, second, third = put(0, 0, 0)
     worker = WorkerByHand(queue, *queues, marks=lasting())
@@ -96,6 +96,27 @@ def test_all_of_a_queue_comes_before_the_next_queue(queue: FlaskQueue, put: Put)
     give_back(queue, first)
     assert worker.claim_ids(2) == [second, first]
     assert worker.claim_ids(2) == [other]
+
+
+@pytest.mark.behaviour("C5")
+def test_a_new_queue_is_found_when_those_of_old_have_nothing_more(queue: FlaskQueue, put: Put) -> None:
+    first, second = put(0, 0, name="mail_b")
+    worker = WorkerByHand(queue, "mail_*", marks=lasting())
+    assert worker.claim_ids(1) == [first]
+    [other] = put(0, name="mail_a")
+    assert worker.claim_ids(2) == [second, other]
+    assert worker.claim_ids(2) == []
+
+
+@pytest.mark.behaviour("C5")
+def test_a_new_queue_is_found_when_others_have_taken_what_was_in_those_of_old(queue: FlaskQueue, put: Put) -> None:
+    [taken] = put(0, name="mail_b")
+    worker = WorkerByHand(queue, "mail_*", marks=lasting())
+    assert worker.looks()
+    assert WorkerByHand(queue, "mail_b").claim_ids(1) == [taken]
+    [other] = put(0, name="mail_c")
+    assert worker.claim_ids(1) == [other]
+    worker.close()
 
 
 @pytest.mark.behaviour("C1")
@@ -168,7 +189,7 @@ def left_open(queue: FlaskQueue) -> Iterator[None]:
 
 @pytest.mark.behaviour("C17")
 @pytest.mark.databases("postgresql")
-@pytest.mark.parametrize("queues", [("*",), ("default",)], ids=" ".join)
+@pytest.mark.parametrize("queues", [("*",), ("default",), ("def*",)], ids=" ".join)
 def test_what_is_gone_is_not_stepped_over_again(app: Flask, queue: FlaskQueue, queues: tuple[str, ...]) -> None:
     """As long as a transaction is open, nothing can be cleaned up: all jobs since then stay at the beginning of the line."""
     job = plain(queue)
