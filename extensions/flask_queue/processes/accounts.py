@@ -40,6 +40,8 @@ class Accounts:
         self.process_id: int | None = None
         #: The names of the jobs that run on an event loop.
         self.async_names = frozenset(runtime.definitions.async_names())
+        #: There were such jobs among the last that were claimed of any kind: most workers see jobs of one kind for long.
+        self._coroutines_in_sight = False
 
     def is_async(self, claim: Claim) -> bool:
         """Whether a claimed job runs on an event loop."""
@@ -78,10 +80,12 @@ class Accounts:
         if self._marks is not None:
             self._marks.have_missed = False
         is_plain = all(map(_is_plain, endings))
-        is_one_move = is_plain and self._selector.takes_all and not (self.async_names or self._anything_paused)
+        has_room_for_both = bool(self.async_names) and room.threads > 0 and room.coroutines > 0
+        once = not (has_room_for_both and self._coroutines_in_sight)
+        is_one_move = is_plain and once and self._selector.takes_all and not self._anything_paused
         try:
             claims = self._runtime.database.transact(
-                lambda connection: self._end_and_claim(connection, endings, room), is_one_move=is_one_move
+                lambda connection: self._end_and_claim(connection, endings, room, once), is_one_move=is_one_move
             )
         except Exception as error:
             if is_transient(error) or not endings:
@@ -92,15 +96,16 @@ class Accounts:
             self._runtime.handle_thread_error(error)
             claims = []
         self._tell(endings, claims)
-        return claims, self._marks is not None and self._marks.have_missed
+        have_missed = self._marks is not None and self._marks.have_missed
+        return claims, have_missed or (has_room_for_both and once and self._coroutines_in_sight)
 
-    def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room) -> list[Claim]:
+    def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool) -> list[Claim]:
         self._end_unfinished(connection, endings)
         finished = self._finishing(endings)
         keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
         if keys:
             unblock(connection, keys, self._runtime.definitions, ahead=finished)
-        return self._claim(connection, room, None if keys else finished)
+        return self._claim(connection, room, once, None if keys else finished)
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:
         claims = [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED]
@@ -129,14 +134,16 @@ class Accounts:
         else:
             retry_at_once(connection, ending.claim, failure, self._runtime.definitions, process_name=self._process_name)
 
-    def _claim(self, connection: Connection, room: Room, ahead: Step | None = None) -> list[Claim]:
+    def _claim(self, connection: Connection, room: Room, once: bool, ahead: Step | None = None) -> list[Claim]:
+        """Claim for threads and coroutines; with `once` in one go, which may leave out coroutines that there is room for."""
         if not self.async_names:
             return self._claim_some(connection, room.threads, None, ahead)
         kinds = tuple(sorted(self.async_names))
         if room.threads > 0 and room.coroutines > 0:
             claims = self._claim_some(connection, min(room.threads, room.coroutines), None, ahead)
             coroutines = sum(self.is_async(claim) for claim in claims)
-            if not coroutines:  # none in sight: most workers see jobs of one kind for long
+            self._coroutines_in_sight = coroutines > 0
+            if once or not coroutines:
                 return claims
             return claims + self._claim_some(connection, room.coroutines - coroutines, Kinds(kinds, only=True))
         if room.threads > 0:

@@ -35,8 +35,8 @@ class WorkerByHand:
         self.id = register(queue, Kind.WORKER, self.name)
         self._accounts.process_id = self.id
 
-    def claim(self, limit: int = 1) -> list[Claim]:
-        return self.end(room=limit)
+    def claim(self, limit: int = 1, *, coroutines: int = 0) -> list[Claim]:
+        return self.end(room=limit, coroutines=coroutines)
 
     def claim_ids(self, limit: int = 1) -> list[int]:
         return [claim.job_id for claim in self.claim(limit)]
@@ -57,13 +57,16 @@ class WorkerByHand:
         """Know for good whether any queue is paused, so that it asks no more."""
         self._accounts._anything_paused, self._accounts._asked_at = paused, float("inf")
 
-    def finish_and_claim(self, claims: Sequence[Claim], limit: int) -> list[Claim]:
-        return self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims), room=limit)
+    def finish_and_claim(self, claims: Sequence[Claim], limit: int, *, coroutines: int = 0) -> list[Claim]:
+        return self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims), room=limit, coroutines=coroutines)
 
-    def end(self, *endings: Ending, room: int = 0) -> list[Claim]:
-        """Write endings down and claim what comes next, in one transaction."""
-        claims, may_be_more = self._accounts.transact(endings, Room(room, 0))
-        return [*claims, *(self.end(room=room - len(claims)) if may_be_more else ())]
+    def end(self, *endings: Ending, room: int = 0, coroutines: int = 0) -> list[Claim]:
+        """Write endings down and claim what comes next, in one transaction, or in more where that may have missed some."""
+        claims, may_be_more = self._accounts.transact(endings, Room(room, coroutines))
+        if not may_be_more:
+            return list(claims)
+        new = sum(map(self._accounts.is_async, claims))
+        return [*claims, *self.end(room=room - len(claims) + new, coroutines=coroutines - new)]
 
     def finish(self, *claims: Claim) -> None:
         self.end(*(Ending(claim, Outcome.FINISHED) for claim in claims))

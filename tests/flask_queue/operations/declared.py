@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 from flask_queue import Concurrency, FlaskQueue
@@ -13,6 +14,15 @@ def plain(queue: FlaskQueue, name: str = "job", **options: Any) -> JobDefinition
 
     @queue.job(name=name, **options)
     def job(number: int = 0) -> None: ...
+
+    return job
+
+
+def coroutine(queue: FlaskQueue, name: str = "coroutine") -> JobDefinition[[], Coroutine[Any, Any, None]]:
+    """A job that does nothing on an event loop."""
+
+    @queue.job(name=name)
+    async def job() -> None: ...
 
     return job
 

@@ -19,7 +19,7 @@ from flask_queue.operations.selectors import Selector
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
-from .declared import plain
+from .declared import coroutine, plain
 from .interleaving import Aside, at_once, times
 from .plans import fill
 
@@ -229,6 +229,28 @@ def test_what_a_worker_gets_is_all_of_the_job(queue: FlaskQueue, put: Callable[.
     assert claim.arguments == row.arguments
     assert (row.state, row.process_id) == ("claimed", worker.id)
     assert row.claimed_at >= row.created_at
+
+
+@pytest.mark.behaviour("C1")
+def test_threads_and_coroutines_get_as_many_as_there_is_room_for(app: Flask, queue: FlaskQueue) -> None:
+    """Whatever the kinds of jobs that came before, and though a claim for both at once would take more than one statement."""
+    thread, loop = plain(queue, "thread"), coroutine(queue, "loop")
+    worker = WorkerByHand(queue)
+
+    def claimed(threads: int, coroutines: int) -> list[str]:
+        return [claim.name for claim in worker.claim(threads, coroutines=coroutines)]
+
+    queue.enqueue_all([*(thread.build() for _ in range(5)), *(loop.build() for _ in range(30)), thread.build()])
+    assert claimed(3, 9) == ["thread"] * 3
+    assert claimed(3, 9) == ["thread"] * 2 + ["loop"] * 9  # that there are coroutines shows on the way
+    assert claimed(3, 9) == ["loop"] * 9
+    assert claimed(3, 0) == ["thread"]
+    assert claimed(0, 9) == ["loop"] * 9
+    assert claimed(3, 9) == ["loop"] * 3
+    assert claimed(3, 9) == []
+    thread.enqueue()
+    loop.enqueue()
+    assert claimed(3, 9) == ["thread", "loop"]
 
 
 @pytest.mark.behaviour("C2", "C7")

@@ -18,7 +18,7 @@ from flask_queue.operations.enqueue import NewJobs
 from flask_queue.processes.dispatcher import Dispatcher
 
 from .by_hand import WorkerByHand
-from .declared import limited, plain
+from .declared import coroutine, limited, plain
 from .plans import statements_of
 
 #: By database: SQLite, PostgreSQL, MariaDB. BEGIN and COMMIT are statements too, and a COMMIT waits for the disk;
@@ -33,6 +33,7 @@ COSTS = {
     "claim ten": (3, 1, 5),
     "claim ten around a paused queue": (6, 6, 8),
     "finish ten and claim ten": (4, 1, 6),
+    "finish ten and claim ten with room for coroutines": (4, 1, 6),
     "finish a limited one, and let the next in": (5, 5, 7),
     "finish ten limited ones, and let the next of each in": (14, 5, 16),
     "fail": (4, 4, 4),
@@ -79,6 +80,8 @@ def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], 
         queue.enqueue_all([job.using(wait=0.01).build() for _ in range(500)])
         _let_all_be_due(queue)
         return lambda: queue.database.transact(lambda one: dispatch(one, queue.definitions, batch_size=500))
+    if "coroutines" in step:
+        coroutine(queue)
     worker = WorkerByHand(queue)
     cleanup.callback(worker.close)
     worker.knows(paused="paused" in step)
@@ -98,7 +101,7 @@ def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], 
     if step.startswith("claim ten"):
         return lambda: worker.claim(10)
     claims = worker.claim(10)
-    return (lambda: worker.fail(claims[0])) if step == "fail" else lambda: worker.finish_and_claim(claims, 10)
+    return (lambda: worker.fail(claims[0])) if step == "fail" else lambda: worker.finish_and_claim(claims, 10, coroutines=100)
 
 
 def _let_all_be_due(queue: FlaskQueue) -> None:
