@@ -21,7 +21,6 @@ from .config import Configuration, Settings
 from .dashboard import create_blueprint
 from .database import Database, forget_connections
 from .errors import AlreadyInitialized, ConfigurationError, MissingTables, NoApplication, NotInitialized
-from .jobs.arguments import describe
 from .jobs.definition import JobDefinition
 from .jobs.schedules import Schedule
 from .log import LogSubscriber, to_standard_output
@@ -187,9 +186,13 @@ class FlaskQueue(Registry):
         """Delete what finished longer ago than `QUEUE_CLEAR_FINISHED_JOBS_AFTER`; meant for config/recurring.yml."""
         self.clear_finished(pause=0.3)
 
-    def describe_arguments(self, text: str) -> str:
-        """A job's stored arguments for people to read, with what `QUEUE_FILTER_ARGUMENTS` names hidden."""
-        return describe(text, self.settings.filter_arguments)
+    def describe_arguments(self, text: str, job_name: str = "") -> str:
+        """A job's stored arguments for people to read, with what `QUEUE_FILTER_ARGUMENTS` names hidden.
+
+        :param job_name: of the job that they are for. A registered one says what its positional arguments are called; without
+            it they have no names, and are shown.
+        """
+        return self.client.describe_arguments(text, job_name)
 
     def work(self, *, limit: int | None = None, queues: Sequence[str] = ("*",)) -> int:
         """Run what is due until nothing is left, in this process; what `flask queue work` does.

@@ -154,6 +154,7 @@ def test_replicate_becomes_litestream(root: Path, stage: Stage) -> None:
     line = stage.command("replicate")
     with process(line, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
         eventually(lambda: stage.backups.is_running() and stage.backups.settings.places.socket.exists())
+        assert stage.backups.outcomes.watched_since() is not None  # that nobody ever verifies is to be missed
         eventually(lambda: stage.verify().ok)
         assert stage.daemon_pid() == started.pid
         assert not any(path.stat().st_mode & 0o077 for path in (stage.folder / "backup").rglob("*"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import click
 
@@ -35,6 +36,7 @@ def replicate_command(once: bool, force_snapshot: bool) -> None:
     line = commands.line("replicate", *["-once"] * once, *["-force-snapshot"] * force_snapshot)
     if daemon_info() is not None:
         raise AlreadyRunning
+    backups().outcomes.watch(datetime.now(UTC))
     os.set_inheritable(backups().take_lock(), True)  # the lock is Litestream's from here to its end
     os.umask(0o077)  # a file replica is a readable copy of the database
     sys.stdout.flush()

@@ -48,7 +48,7 @@ def list_jobs(state: str | None, queue_name: str | None, name: str | None, limit
                     job.priority,
                     job.name,
                     job.scheduled_at,
-                    queue.describe_arguments(job.arguments),
+                    queue.describe_arguments(job.arguments, job.name),
                 )
                 for job in handles
             ],
@@ -87,7 +87,7 @@ def _record(queue: FlaskQueue, job: JobHandle) -> dict[str, Any]:
         "name": job.name,
         "queue": job.queue,
         "priority": job.priority,
-        "arguments": queue.describe_arguments(job.arguments),
+        "arguments": queue.describe_arguments(job.arguments, job.name),
         "created_at": job.created_at,
         "scheduled_at": job.scheduled_at,
         "claimed_at": job.claimed_at,

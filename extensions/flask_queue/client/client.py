@@ -61,6 +61,12 @@ class Client:
     def __post_init__(self) -> None:
         self.announcer = Announcer(self.database)
 
+    def describe_arguments(self, text: str, job_name: str) -> str:
+        """Stored arguments of a job for people to read, with what `QUEUE_FILTER_ARGUMENTS` names hidden."""
+        definition = self.definitions.get(job_name)
+        names = arguments.positional_names(definition.function) if definition is not None else ()
+        return arguments.describe(text, self.settings.filter_arguments, names)
+
     # --- enqueuing --------------------------------------------------------------------------------
 
     def publish(self, handle: JobHandle) -> JobHandle:

@@ -58,8 +58,12 @@ class Scheduler(Process):
         return {
             "polling_interval": self.polling_interval,
             "dynamic_tasks_enabled": self.dynamic_tasks_enabled,
-            "recurring_schedule": {key: _described(row) for key, row in sorted(self._tasks.items())},
+            "recurring_schedule": {key: self._described(row) for key, row in sorted(self._tasks.items())},
         }
+
+    def _described(self, row: AnyRow) -> dict[str, Any]:
+        shown = self.runtime.client.describe_arguments(row.arguments, row.job_name)
+        return {"schedule": row.schedule, "class": row.job_name, "arguments": shown}
 
     @property
     def task_keys(self) -> list[str]:
@@ -187,7 +191,3 @@ def _wanted(due: Sequence[datetime], row: AnyRow, moment: datetime) -> list[date
         return list(due[-1:])
     since = moment - timedelta(seconds=row.catch_up)
     return [instant for instant in due if instant >= since][-MOST_CATCH_UPS:] or list(due[-1:])
-
-
-def _described(row: AnyRow) -> dict[str, Any]:
-    return {"schedule": row.schedule, "class": row.job_name, "arguments": row.arguments}

@@ -58,16 +58,17 @@ def test_filtered_arguments_are_hidden_and_a_retry_runs_with_the_real_ones(
     seen: list[str] = []
 
     @queue.job(name="secretive")
-    def secretive(account: dict[str, Any]) -> None:
+    def secretive(account: dict[str, Any], api_token: str) -> None:
         seen.append(account["password"])
         if len(seen) == 1:
             raise ValueError
 
-    job_id = enqueue("secretive", {"password": "hunter2", "name": "ada"})
+    job_id = enqueue("secretive", {"password": "hunter2", "name": "ada"}, "swordfish")
     work()
     page = admin.press(admin.get(f"/jobs/{job_id}"), "Retry")
     page = admin.get(f"/jobs/{path.format(id=job_id)}")
     assert "hunter2" not in page.response.text
+    assert "swordfish" not in page.response.text
     assert "ada" in page.text or path == "failed"
     work()
     assert seen == ["hunter2", "hunter2"]

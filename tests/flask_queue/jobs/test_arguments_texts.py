@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flask_queue.errors import DeserializationError
-from flask_queue.jobs.arguments import decode, describe, encode
+from flask_queue.jobs.arguments import decode, describe, encode, positional_names
 
 from . import values
 from .values import Color, Right, Rows, User
@@ -166,6 +166,21 @@ def test_what_is_named_like_a_secret_is_filtered_at_any_depth() -> None:
         '{"API_Token": [FILTERED], "deep": [{"password": [FILTERED]}]}, {1: "", "user_password": [FILTERED]}, '
         'password_again=[FILTERED], name="Ann", $password=[FILTERED]'
     )
+
+
+def test_a_positional_argument_is_filtered_by_the_name_that_the_function_has_for_it() -> None:
+    def reset(user_id: int, /, token: str, *secrets: str, password: str = "") -> None: ...
+
+    names = positional_names(reset)
+    assert names == ["user_id", "token", "secrets"]
+    words = ["token", "secret", "password"]
+    only = encode((7, "hunter2", "one", {"of": "more"}), {})
+    assert describe(only, words, names) == "7, [FILTERED], [FILTERED], [FILTERED]"
+    both = encode((7, "hunter2"), {"password": "hunter2"})
+    assert describe(both, words, names) == "7, [FILTERED], password=[FILTERED]"
+    assert describe(both, words) == '7, "hunter2", password=[FILTERED]'
+    assert describe(encode((7, 8), {}), words, positional_names(lambda: None)) == "7, 8"
+    assert positional_names(type) == []  # which says nothing of its parameters
 
 
 @pytest.mark.parametrize("text", [text for text in BROKEN if text[:1] not in ("[", "9") and "$dict" not in text])

@@ -236,6 +236,18 @@ def test_a_tick_that_a_rule_discards_is_no_error(
     assert errors == []
 
 
+@pytest.mark.behaviour("P5")
+def test_it_does_not_tell_what_is_filtered(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    @queue.job(name="reset")
+    def reset(user: int, token: str, *, password: str) -> None: ...
+
+    options = {"args": [7, "hunter2"], "kwargs": {"password": "hunter2"}}
+    queue.schedule_recurring_task("task", job="reset", schedule="every minute", **options)
+    with registered(scheduler(queue)):
+        [row] = tables.processes("Scheduler")
+    assert row.metadata["recurring_schedule"]["task"]["arguments"] == "7, [FILTERED], password=[FILTERED]"
+
+
 @pytest.mark.behaviour("H9", "H10")
 def test_tasks_come_and_go_while_it_runs(add: Callable[..., None], queue: FlaskQueue, tables: Tables) -> None:
     with registered(scheduler(queue, polling_interval=5)) as one:
@@ -245,7 +257,7 @@ def test_tasks_come_and_go_while_it_runs(add: Callable[..., None], queue: FlaskQ
         one.at(NOON + timedelta(seconds=5))
         assert one.task_keys == ["task"]
         [row] = tables.processes("Scheduler")
-        assert row.metadata["recurring_schedule"]["task"]["schedule"] == "every minute"
+        assert row.metadata["recurring_schedule"]["task"] == {"schedule": "every minute", "class": "job", "arguments": ""}
 
         queue.unschedule_recurring_task("task")
         add("task", "every 30 seconds", since=NOON + timedelta(seconds=6))

@@ -15,8 +15,8 @@ anything of what it reads, `description.py` shows arguments to people and neithe
 """
 
 from .decoding import decode
-from .description import describe
+from .description import describe, positional_names
 from .encoding import encode
 from .references import References
 
-__all__ = ["References", "decode", "describe", "encode"]
+__all__ = ["References", "decode", "describe", "encode", "positional_names"]

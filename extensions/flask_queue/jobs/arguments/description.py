@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from base64 import b64decode
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 _FILTERED = "[FILTERED]"
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def describe(text: str, filtered: Collection[str] = ()) -> str:
+def positional_names(function: Callable[..., Any]) -> list[str]:
+    """What a function calls its positional arguments; all further ones are called as the last of these."""
+    try:
+        return [name for name, one in inspect.signature(function).parameters.items() if one.kind in _POSITIONAL]
+    except ValueError:  # some that are written in C do not say
+        return []
+
+
+def describe(text: str, filtered: Collection[str] = (), names: Sequence[str] = ()) -> str:
     """Show stored arguments as they would stand in a call.
 
-    :param filtered: words; the value of a keyword argument or a dict key whose name has one of them in it, in any case, is
-        shown as [FILTERED].
+    :param filtered: words; the value of an argument or a dict key whose name has one of them in it, in any case, is shown as
+        [FILTERED].
+    :param names: what positional arguments are called, as by `positional_names`; without it they have no names.
     :return: never an error: a text that is no list of arguments is shown as it is, unless it mentions a filtered word.
     """
-    description = _Description(filtered)
+    description = _Description(filtered, names)
     try:
         return description.call(json.loads(text))
     except Exception:  # whatever is in the database, the page that shows it must come up
@@ -27,8 +39,9 @@ def describe(text: str, filtered: Collection[str] = ()) -> str:
 class _Description:
     """How each kind of value is shown, given the words to hide."""
 
-    def __init__(self, filtered: Collection[str]) -> None:
+    def __init__(self, filtered: Collection[str], names: Sequence[str]) -> None:
         self._words = [word.lower() for word in filtered if word]
+        self._names = names
 
     def hides(self, name: str) -> bool:
         lower = name.lower()
@@ -36,12 +49,16 @@ class _Description:
 
     def call(self, value: Any) -> str:
         if isinstance(value, list):
-            return self._joined(value)
+            return self._positional(value)
         args, kwargs = value.pop("args"), value.pop("kwargs")
         if value or not isinstance(args, list):
             raise ValueError
         pairs = kwargs["$dict"] if "$dict" in kwargs else kwargs.items()
-        return ", ".join([*map(self._show, args), *(self._mark(name, item) for name, item in pairs)])
+        return ", ".join(filter(None, [self._positional(args), *(self._mark(name, item) for name, item in pairs)]))
+
+    def _positional(self, args: list[Any]) -> str:
+        names = chain(self._names, repeat(self._names[-1] if self._names else None))
+        return ", ".join(self._under(name, item) for name, item in zip(names, args, strict=False))
 
     def _mark(self, name: str, value: Any) -> str:
         return f"{name}={self._under(name, value)}"
