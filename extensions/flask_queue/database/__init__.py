@@ -7,7 +7,7 @@ from __future__ import annotations
 from .bulk import insert_many
 from .clock import now, now_plus
 from .engines import Database, forget_connections, is_session_ours, set_pragmas
-from .faults import DatabaseError, is_missing_table, is_outage, is_transient
+from .faults import DatabaseError, is_lost_connection, is_missing_table, is_outage, is_transient
 from .hops import Hops
 from .lines import HeadsOfLines
 from .lists import is_one_of
@@ -35,6 +35,7 @@ __all__ = [
     "forget_connections",
     "insert_ignoring",
     "insert_many",
+    "is_lost_connection",
     "is_missing_table",
     "is_one_of",
     "is_outage",

@@ -25,6 +25,11 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether the connection broke, so that nobody can tell what became of the transaction."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
 def is_missing_table(error: BaseException) -> bool:
     """Whether the database says that a table does not exist."""
     original = getattr(error, "orig", None)
@@ -38,6 +43,4 @@ def is_missing_table(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database, rather than the statement, is the trouble: gone, unreachable, restarting, locked."""
-    return isinstance(error, OperationalError | InterfaceError) or (
-        isinstance(error, DBAPIError) and (error.connection_invalidated or is_transient(error))
-    )
+    return isinstance(error, OperationalError | InterfaceError) or (is_lost_connection(error) or is_transient(error))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ..database import Lookout, Step, is_transient
+from ..database import Lookout, Step, is_lost_connection, is_transient
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
 from ..operations.marks import Marks
@@ -88,7 +88,7 @@ class Accounts:
                 lambda connection: self._end_and_claim(connection, endings, room, once), is_one_move=is_one_move
             )
         except Exception as error:
-            if is_transient(error) or not endings:
+            if is_transient(error) or is_lost_connection(error) or not endings:
                 raise
             # What failed may be the next jobs' doing. It must not undo the endings of those that are through. (Where the
             # database is away this raises too.)
@@ -97,7 +97,7 @@ class Accounts:
             claims = []
         self._tell(endings, claims)
         have_missed = self._marks is not None and self._marks.have_missed
-        return claims, have_missed or (has_room_for_both and once and self._coroutines_in_sight)
+        return claims, have_missed or (has_room_for_both and self._has_left_out(claims, room, once))
 
     def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool) -> list[Claim]:
         self._end_unfinished(connection, endings)
@@ -149,6 +149,12 @@ class Accounts:
         if room.threads > 0:
             return self._claim_some(connection, room.threads, Kinds(kinds, only=False), ahead)
         return self._claim_some(connection, room.coroutines, Kinds(kinds, only=True), ahead)
+
+    def _has_left_out(self, claims: Sequence[Claim], room: Room, once: bool) -> bool:
+        """Whether a claim for both kinds may have found no more only because of the smaller room."""
+        if self._coroutines_in_sight:
+            return once
+        return len(claims) == min(room.threads, room.coroutines) < room.threads
 
     def _claim_some(self, connection: Connection, limit: int, kinds: Kinds | None, ahead: Step | None = None) -> list[Claim]:
         assert self.process_id is not None

@@ -21,13 +21,15 @@ class EventLoop:
         self._done = done
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def post(self, claims: Sequence[Claim]) -> None:
         """Start a task for each of `claims`."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True).start()
+        with self._starting:  # two threads may claim the first ones at once
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True).start()
         self._loop.call_soon_threadsafe(self._start, claims)
 
     def _start(self, claims: Sequence[Claim]) -> None:

@@ -65,10 +65,10 @@ class Dispatcher(Process):
 
     def _maintain_concurrency(self) -> None:
         """Let in who was forgotten: a process died between an ending and the next job, a slot expired, a limit changed."""
-        self._maintained_at = time.monotonic()
         self._last_key = ""
         while not self.stopping and self._maintain_batch():
             pass
+        self._maintained_at = time.monotonic()  # not before: one that fails is due again at once
 
     def _maintain_batch(self) -> bool:
         database, definitions = self.runtime.database, self.runtime.definitions

@@ -117,6 +117,7 @@ class Exchange:
         endings = self._endings[:]
         room = Room(0, 0) if self._closed else self._room(endings)
         if not endings and not (look and room):
+            self.failing = False  # it was a claim that failed, and nobody wants one now
             return ()
         try:
             claims, may_be_more = self._transact(endings, room)

@@ -180,6 +180,8 @@ class Worker(Process):
         assert self.id is not None
         process_id, settings = self.id, self.runtime.settings
         known = self._exchange.held.keys()
+        if self.stopping:  # asked after, so that all that is dropped later was known; the end gives back what was lost
+            return
         failure = Failure.of(ProcessMissingError("The process that claimed this job never heard of it: the answer was lost."))
 
         def work(connection: Connection) -> Any:
@@ -206,6 +208,7 @@ class Worker(Process):
         self._exchange.drop(self._pool.close())
         self._listener.close()
         self._accounts.close()
+        self._settle(look=False)  # what has ended was handed in, however little time is left
         deadline = time.monotonic() + (0 if self.quitting else self.runtime.settings.shutdown_timeout)
         while not self._exchange.is_settled and time.monotonic() < deadline and not self.quitting:
             self._settle(look=False)

@@ -66,7 +66,13 @@ class ForkSupervisor(Supervisor):
         sys.stdout.flush()
         sys.stderr.flush()
         with held_back():
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError:  # no memory, or too many processes: tried again later
+                os.close(news)
+                os.close(out)
+                self.vacate(role)
+                raise
             if pid == 0:
                 os.close(news)
                 self._be_child(role, out)

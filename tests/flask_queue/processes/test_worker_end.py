@@ -14,6 +14,7 @@ from flask_queue import FlaskQueue, current_job
 from flask_queue.config import WorkerOptions
 from flask_queue.jobs.definition import JobDefinition
 from flask_queue.processes.worker import Worker
+from tests.flask_queue.operations.by_hand import ago, change
 from tests.flask_queue.operations.declared import plain
 from tests.harness.tables import Tables
 from tests.harness.waiting import eventually
@@ -43,6 +44,21 @@ def test_a_worker_that_ends_gives_back_what_does_not_end_in_time(
         assert [handle.status for handle in handles] == ["ready"] * 4, "late endings change nothing"
     assert not tables.processes()
     assert events == [("stop_process", [handle.id for handle in handles[:3]])]
+
+
+@pytest.mark.behaviour("I11", "K2")
+def test_what_never_began_is_given_back_though_it_waited_for_long(
+    make_app: Callable[..., Flask], queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None]
+) -> None:
+    """It is dropped when the worker begins to end, whose heartbeats go on meanwhile: it is no claim of which it never heard."""
+    with make_app(QUEUE_HEARTBEAT_INTERVAL=0.1, QUEUE_ALIVE_THRESHOLD=2, QUEUE_SHUTDOWN_TIMEOUT=1).app_context():
+        runs, waits = gated.enqueue(1), gated.enqueue(2)
+        with worker(queue, threads=1, prefetch=1) as one:
+            eventually(lambda: gate.inside == 1 and len(one.held) == 2)
+            change(queue, waits.id, claimed_at=ago(100))
+        assert [waits.status, runs.status] == ["ready", "ready"]
+        assert waits.errors == []
+    let_late_endings_through(gate, one)
 
 
 @pytest.mark.behaviour("I11")

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from flask_queue import FlaskQueue, Retry, current_job
 from flask_queue.jobs.definition import JobDefinition
-from tests.flask_queue.operations.by_hand import ago, change, set_heartbeat, supervisor
-from tests.flask_queue.operations.declared import plain
+from tests.flask_queue.operations.by_hand import WorkerByHand, ago, change, set_heartbeat, supervisor
+from tests.flask_queue.operations.declared import limited, plain
 from tests.flask_queue.relay import Relay
 from tests.harness.databases import connect
 from tests.harness.tables import Tables
@@ -278,6 +279,29 @@ def test_an_error_of_a_claim_is_reported_and_passes(
             connection.execute(text("ALTER TABLE queue_pauses_away RENAME TO queue_pauses"))
         wait_for(queue, finished=1)
     assert handle.errors == []
+
+
+@pytest.mark.behaviour("D11")
+@pytest.mark.databases("postgresql", "mariadb")
+def test_an_ending_on_a_connection_that_breaks_is_written_with_all_that_follows(
+    app: Flask, queue: FlaskQueue, database_url: str
+) -> None:
+    """Not by itself on a new connection: nobody would let the next one in."""
+    first, second = (limited(queue).enqueue("a") for _ in range(2))
+    one = WorkerByHand(queue)
+    claim = one.claim_one()
+    with queue.database.connect() as connection:
+        own = "pg_backend_pid()" if connection.dialect.name == "postgresql" else "connection_id()"
+        number = connection.exec_driver_sql(f"SELECT {own}").scalar_one()
+    with connect(database_url) as other:
+        end = "SELECT pg_terminate_backend(%s)" if other.dialect.name == "postgresql" else "KILL %s"
+        other.exec_driver_sql(end, (number,))
+    with pytest.raises(DBAPIError) as raised:
+        one.finish(claim)
+    assert raised.value.connection_invalidated
+    assert [first.status, second.status] == ["claimed", "blocked"]
+    one.finish(claim)
+    assert [first.status, second.status] == ["finished", "ready"]
 
 
 @pytest.mark.behaviour("K2")
