@@ -167,16 +167,19 @@ def claim(
         before the first one that does not. The outcome is the same.
     :param marks: go on behind them, and move them. They tell whether jobs may have been missed.
     """
-    if limit > 0 and selector.takes_all and not (around and kinds is None):
+    if limit > 0 and selector.takes_all and not around:
         return _claim_from(connection, None, limit, process_id, kinds, marks, ahead)
     if ahead is not None:
         ahead.take(connection)
-    if limit > 0 and selector.takes_all:
+    if limit > 0 and selector.takes_all and kinds is None:
         return _claim_around(connection, limit, process_id)
     claims: list[Claim] = []
     if limit <= 0:
         return claims
-    names, may_be_others = _names(connection, selector, marks)
+    if selector.takes_all:  # of one kind: queue by queue, as a window of the whole line may hold nothing but paused ones
+        names, may_be_others = unpaused_names(connection), False
+    else:
+        names, may_be_others = _names(connection, selector, marks)
     for name in names:
         claims += _claim_from(connection, name, limit - len(claims), process_id, kinds, marks)
         if len(claims) >= limit or (marks is not None and marks.have_missed):  # the rest of this queue comes before the next

@@ -21,6 +21,8 @@ from ..models.seek import along
 QUICK = 0.002
 #: The part of its time in which a worker may read a line from the beginning while there is more behind its mark.
 SHARE = 0.1
+#: For so long, in seconds, a mark or a name does at most: reading may have taken long because the whole machine stood still.
+LONGEST = 30.0
 
 _PLACE = tuple_(bindparam("mark_priority", type_=jobs.c.priority.type), bindparam("mark_id", type_=jobs.c.id.type))
 
@@ -51,9 +53,10 @@ class _Mark:
 class Marks:
     """A mark in each line that a worker claims from, by the name of the queue; None for the line of all queues."""
 
-    def __init__(self, quick: float = QUICK, share: float = SHARE) -> None:
+    def __init__(self, quick: float = QUICK, share: float = SHARE, longest: float = LONGEST) -> None:
         self._quick = quick
         self._share = share
+        self._longest = longest
         self._marks: defaultdict[str | None, _Mark] = defaultdict(_Mark)
         self._names: list[str] = []
         self._names_valid_until = float("-inf")
@@ -88,7 +91,7 @@ class Marks:
 
     def _does_until(self, seconds: float) -> float:
         """Until when not to read again what has taken so long."""
-        return time.monotonic() + seconds / self._share
+        return time.monotonic() + min(seconds / self._share, self._longest)
 
     def move(self, line: str | None, priority: int, job_id: int) -> None:
         """All ready jobs of a line up to this one have been taken."""

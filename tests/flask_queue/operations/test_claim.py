@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event
 from flask_queue import FlaskQueue
 from flask_queue.database import Database
 from flask_queue.jobs.definition import JobDefinition
-from flask_queue.operations.claim import claim
+from flask_queue.operations.claim import WINDOW, claim
 from flask_queue.operations.selectors import Selector
 from tests.harness.tables import Tables
 
@@ -251,6 +251,22 @@ def test_threads_and_coroutines_get_as_many_as_there_is_room_for(app: Flask, que
     thread.enqueue()
     loop.enqueue()
     assert claimed(3, 9) == ["thread", "loop"]
+    queue.enqueue_all(thread.build() for _ in range(9))
+    assert claimed(8, 3) == ["thread"] * 8  # though there is little room for the others
+
+
+@pytest.mark.behaviour("C7")
+def test_jobs_of_one_kind_are_found_behind_a_paused_queue(app: Flask, queue: FlaskQueue) -> None:
+    """All threads are taken for long, and the window that is searched for coroutines is full of what is paused."""
+    thread, loop = plain(queue), coroutine(queue)
+    queue.enqueue_all([thread.using(queue="bulk").build() for _ in range(WINDOW + 1)])
+    queue.queues["bulk"].pause()
+    thread.enqueue()
+    loop.enqueue()
+    worker = WorkerByHand(queue)
+    worker.knows(paused=True)
+    assert [claim.name for claim in worker.claim(0, coroutines=5)] == ["coroutine"]
+    assert [claim.name for claim in worker.claim(5, coroutines=0)] == ["job"]
 
 
 @pytest.mark.behaviour("C2", "C7")

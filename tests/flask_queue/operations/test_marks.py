@@ -26,7 +26,7 @@ from .plans import entries_read, statements_of
 
 def lasting() -> Marks:
     """Marks that a worker goes by however quickly it would find the beginning of a line, and for years."""
-    return Marks(quick=0.0, share=1e-12)
+    return Marks(quick=0.0, share=1e-12, longest=float("inf"))
 
 
 Put: TypeAlias = Callable[..., list[int]]
@@ -171,6 +171,12 @@ def test_a_mark_is_held_for_as_long_as_it_is_worth() -> None:
     assert marks.place("default") is None
     time.sleep(0.11)
     assert marks.place(None) is None
+    short = Marks(longest=0.1)  # for a machine that stood still
+    short.move(None, 3, 14)
+    short.hold(None, 1000)
+    assert short.place(None) is not None
+    time.sleep(0.11)
+    assert short.place(None) is None
     marks.hold(None, 1000)
     marks.miss()
     assert marks.place(None) is None
