@@ -83,12 +83,13 @@ class Queues:
         """Their names, sorted."""
         with self._client.database.connect() as connection:
             found = {*ready_names(connection), *paused_names(connection)}
-        return sorted(found | self._declared())
+        return sorted(found | self.declared())
 
     def overview(self) -> list[QueueOverview]:
         """All of them with their figures, by name."""
         with self._client.database.connect() as connection:
-            return operations.with_latencies(connection, operations.overview(connection, self._declared()))
+            return operations.with_latencies(connection, operations.overview(connection, self.declared()))
 
-    def _declared(self) -> set[str]:
+    def declared(self) -> set[str]:
+        """The names that registered jobs give."""
         return {definition.queue for definition in self._client.definitions.values()}

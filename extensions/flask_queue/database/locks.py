@@ -23,20 +23,21 @@ def lock_keys(connection: Connection, table: Table, keys: Collection[str], *, ah
     SQLite's write transaction is the lock already, where it is ours. PostgreSQL has advisory locks. MySQL needs rows.
 
     :param table: where the rows are, with the columns `key` and `used_at`.
-    :param ahead: what to do to other rows besides; with PostgreSQL in one message.
+    :param ahead: what to do to other rows then; with PostgreSQL in one message. Not before: whoever enqueues takes the key
+        first, too, and looks at the rows of others after it.
     """
     dialect = connection.dialect.name
     if dialect == "postgresql" and ahead is not None:
         _ADVISORY_LOCKS.after(ahead.statement).rows(connection, {**ahead.parameters, "locked_keys": sorted(keys)})
         return
-    if ahead is not None:
-        ahead.take(connection)
     if dialect == "postgresql":
         _ADVISORY_LOCKS.rows(connection, {"locked_keys": sorted(keys)})
     elif dialect != "sqlite":
         connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
     elif not _is_ours(connection):  # the application's transaction takes the lock when it first writes, if only nothing
         connection.execute(update(table).where(false()).values(used_at=now()))
+    if ahead is not None:
+        ahead.take(connection)
 
 
 class CommittedRead:

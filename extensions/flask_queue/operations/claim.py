@@ -15,7 +15,7 @@ from ..models.job import State, is_ready, jobs
 from ..models.pause import pauses
 from ..models.process import processes
 from ..models.seek import along, is_still
-from .marks import Marks, behind_mark
+from .marks import Marks, anything_but_before_mark, behind_mark
 from .selectors import Selector, unpaused_names
 
 #: How far down the line a worker looks for jobs of one kind when the other kind has no room, in rows.
@@ -140,9 +140,9 @@ _FIRST: Select[Any] = (
 #: By (one queue rather than all, behind a mark).
 _ANY_READY = {
     (False, False): Prepared(_FIRST),
-    (False, True): Prepared(_FIRST.where(behind_mark())),
+    (False, True): Prepared(anything_but_before_mark()),
     (True, False): Prepared(_FIRST.where(_IN_QUEUE)),
-    (True, True): Prepared(_FIRST.where(_IN_QUEUE, behind_mark(_OF_QUEUE))),
+    (True, True): Prepared(anything_but_before_mark(_OF_QUEUE)),
 }
 
 

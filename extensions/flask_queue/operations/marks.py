@@ -11,8 +11,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Select, and_, bindparam, literal_column, or_, select, tuple_
 
 from ..models.job import State, jobs
 from ..models.seek import along
@@ -33,15 +34,36 @@ def behind_mark(of_queue: ColumnElement[str] | None = None) -> ColumnElement[boo
     :param of_queue: the name of the one queue that the line is of.
     """
     others = jobs.alias("others")
-    line = along(State.READY, others)
+    urgent = _first_of(others, of_queue, others.c.priority < bindparam("mark_priority"))
+    return and_(_follows(jobs), jobs.c.priority <= bindparam("mark_priority"), urgent.is_(None))
+
+
+def anything_but_before_mark(of_queue: ColumnElement[str] | None = None) -> Select[Any]:
+    """Whether a look from a mark finds anything: of its priority behind it, or of any other one.
+
+    It is not what a claim from there takes, but then the claim tells that there may be more.
+
+    :param of_queue: see `behind_mark`.
+    """
+    urgent, behind = jobs.alias("urgent"), jobs.alias("behind")
+    found = (
+        _first_of(urgent, of_queue, urgent.c.priority < bindparam("mark_priority")),
+        _first_of(behind, of_queue, _follows(behind)),
+    )
+    return select(literal_column("1")).where(or_(*(one.is_not(None) for one in found)))
+
+
+def _first_of(rows: FromClause, of_queue: ColumnElement[str] | None, *where: ColumnElement[bool]) -> ScalarSelect[Any]:
+    line = along(State.READY, rows)
     if of_queue is not None:
-        line = and_(line, others.c.queue_name == of_queue)
-    urgent: Select[tuple[int]] = select(literal_column("1")).where(line, others.c.priority < bindparam("mark_priority"))
+        line = and_(line, rows.c.queue_name == of_queue)
     # In the order of the index that has them all together: the planner would take another one.
-    first = urgent.order_by(others.c.priority, others.c.id).limit(1).scalar_subquery()
-    # As a pair, so that the search begins at the mark, and in no index but that of the line.
-    follows = tuple_(jobs.c.priority, jobs.c.id) > _PLACE
-    return and_(follows, jobs.c.priority <= bindparam("mark_priority"), first.is_(None))
+    return select(literal_column("1")).where(line, *where).order_by(rows.c.priority, rows.c.id).limit(1).scalar_subquery()
+
+
+def _follows(rows: FromClause) -> ColumnElement[bool]:
+    """Behind the mark. As a pair, so that the search begins at the mark, and in no index but that of the line."""
+    return tuple_(rows.c.priority, rows.c.id) > _PLACE
 
 
 @dataclass

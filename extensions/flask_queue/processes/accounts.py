@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ..database import Lookout, Step, is_lost_connection, is_transient
+from ..database import Lookout, Step, is_lost_connection, is_transient, lock_keys
+from ..models.concurrency_key import concurrency_keys
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
 from ..operations.marks import Marks
@@ -100,9 +101,12 @@ class Accounts:
         return claims, have_missed or (has_room_for_both and self._has_left_out(claims, room, once))
 
     def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool) -> list[Claim]:
+        keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
+        if keys and any(ending.outcome is Outcome.RETRIED for ending in endings):
+            # All in one order, before a retry takes its own: two workers could wait for each other.
+            lock_keys(connection, concurrency_keys, keys)
         self._end_unfinished(connection, endings)
         finished = self._finishing(endings)
-        keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
         if keys:
             unblock(connection, keys, self._runtime.definitions, ahead=finished)
         return self._claim(connection, room, once, None if keys else finished)

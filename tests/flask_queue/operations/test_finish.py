@@ -22,6 +22,7 @@ from tests.harness.tables import Tables
 from .by_hand import WorkerByHand, ago, change, supervisor
 from .declared import forget, limited, plain
 from .interleaving import Aside, at_once
+from .plans import statements_of
 from .test_enqueue import database_now
 
 BROKEN = Failure.of(RuntimeError("broken"))
@@ -412,3 +413,20 @@ _TRIGGERS = {
     "mysql": _MYSQL_TRIGGER,
     "mariadb": _MYSQL_TRIGGER,
 }
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+@pytest.mark.parametrize("outcome", [Outcome.RETRIED, Outcome.FINISHED])
+def test_keys_are_locked_together_and_before_any_job(app: Flask, queue: FlaskQueue, outcome: Outcome) -> None:
+    """Whoever takes one key at a time, or a job before its key, may wait for somebody who waits for him."""
+    job = limited(queue)
+    queue.enqueue_all([job.build(key) for key in "ab"])
+    worker = WorkerByHand(queue)
+    a, b = worker.claim(2)
+    with statements_of(queue.database) as statements:
+        worker.end(Ending(b, outcome, BROKEN), Ending(a, Outcome.FINISHED))
+    texts = [(text, str(parameters)) for text, parameters in statements if not text.startswith("BEGIN")]
+    text, parameters = texts[0]
+    assert "pg_advisory_xact_lock" in text or "INSERT INTO queue_concurrency_keys" in text
+    assert "limited/a" in parameters
+    assert "limited/b" in parameters

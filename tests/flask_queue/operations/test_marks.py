@@ -79,6 +79,23 @@ def test_a_smaller_number_does_not_wait_behind_a_mark(queue: FlaskQueue, put: Pu
 
 
 @pytest.mark.behaviour("C2")
+@pytest.mark.parametrize("priority", [-1, 0, 1])
+@pytest.mark.parametrize("queues", [("*",), ("default",), ("def*",)], ids=" ".join)
+def test_a_look_from_a_mark_sees_jobs_of_any_priority(
+    queue: FlaskQueue, put: Put, queues: tuple[str, ...], priority: int
+) -> None:
+    """Where nobody tells of them, a worker claims only when it has seen something."""
+    [first] = put(0)
+    worker = WorkerByHand(queue, *queues, marks=lasting())
+    assert worker.claim_ids() == [first]
+    assert not worker.looks()
+    [other] = put(priority)
+    assert worker.looks()
+    assert worker.claim_ids() == [other]
+    worker.close()
+
+
+@pytest.mark.behaviour("C2")
 def test_a_larger_number_waits_for_what_became_ready_before_the_mark(queue: FlaskQueue, put: Put) -> None:
     first, second, later = put(0, 0, 1)
     worker = WorkerByHand(queue, marks=lasting())

@@ -10,13 +10,12 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 
 from ...models import State
-from ...operations.queues import QueueOverview, overview, with_latencies
+from ...operations.queues import QueueOverview
 from ..access import has_bearer_token, is_logged_in, require
 from ..current import current_queue
 from ..formatting import COUNT_CAP
 from ..queries.counts import Counts, counts
 from ..roles import Role
-from .queues import declared_queues
 
 try:
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
@@ -50,9 +49,8 @@ def collect() -> CollectorRegistry:
     queue = current_queue()
     with queue.database.connect() as connection:
         sizes = counts(connection, closely=tuple(State))
-        lines = with_latencies(connection, overview(connection, declared_queues()))
     _add_jobs(registry, sizes)
-    _add_queues(registry, lines)
+    _add_queues(registry, queue.queues.overview())
     _add_processes(registry)
     problems = Gauge("flask_queue_health_problems", "Reasons why the queue is not healthy.", registry=registry)
     problems.set(len(queue.health()))

@@ -16,7 +16,6 @@ from ..current import current_queue
 from ..queries.counts import counts
 from ..queries.overview import GROUPED_LIMIT, THROUGHPUT_CAP, errors_by_class, throughput
 from ..rendering import render, zone
-from .queues import declared_queues
 from .recurring import TaskLine
 
 SHOWN_LINES = 6
@@ -40,7 +39,7 @@ def show() -> ResponseReturnValue:
         sizes = counts(connection, closely=tuple(State))
         slices = throughput(connection, charts.moments(sizes.now, period))
         errors = errors_by_class(connection, SHOWN_LINES)
-        lines = overview(connection, declared_queues())
+        lines = overview(connection, queue.queues.declared())
         busiest = with_latencies(connection, sorted(lines, key=_urgency)[:SHOWN_LINES])
     return render(
         "overview.html",

@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
     """All queues by name."""
     size = request.args.get("size", SHOWN_QUEUES)
     with current_queue().database.connect() as connection:
-        lines = overview(connection, declared_queues())
+        lines = overview(connection, current_queue().queues.declared())
         page = Page.clamp(request.args.get("page"), size, len(lines))
         shown = with_latencies(connection, lines[page.offset : page.offset + page.size])
         sizes = counts(connection)
@@ -55,12 +55,8 @@ def show(name: str) -> ResponseReturnValue:
 
 
 def _is_known(connection: Connection, line: QueueOverview) -> bool:
-    return bool(line.size or line.paused) or line.name in declared_queues() or is_recent_queue(connection, line.name)
-
-
-def declared_queues() -> set[str]:
-    """The queues that registered jobs name."""
-    return {definition.queue for definition in current_queue().definitions.values()}
+    declared = current_queue().queues.declared()
+    return bool(line.size or line.paused) or line.name in declared or is_recent_queue(connection, line.name)
 
 
 def pause(name: str) -> ResponseReturnValue:
