@@ -25,7 +25,7 @@ def test_no_more_run_at_once_than_the_limit_and_all_run(site: Site) -> None:
         )
         assert site.tables.states() == {"ready": 1 + 3 + 1, "blocked": 10 + 5 + 3, "scheduled": 6}
     site.supervisor(processes=5)
-    site.wait_for_states(finished=25, failed=4, timeout=30)
+    site.wait_for_states(finished=25, failed=4, timeout=60)
 
     assert site.ledger.most_at_once("one") == 1
     assert site.ledger.most_at_once("three") == 3

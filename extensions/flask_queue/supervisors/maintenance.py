@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -47,7 +48,7 @@ class Maintenance:
                 except_id=self._own_id,
                 limit=PRUNE_BATCH,
             )
-            return list(dead), [job_id for row in dead for job_id in self._bury(connection, row, _pruned(row)).job_ids]
+            return list(dead), self._bury(connection, [(row, _pruned(row)) for row in dead])
 
         dead, job_ids = self._runtime.client.transact(work)
         if dead:
@@ -71,19 +72,23 @@ class Maintenance:
         :param status: as `os.waitpid` gives it.
         """
 
-        def work(connection: Connection) -> tuple[AnyRow | None, Recovered]:
+        def work(connection: Connection) -> tuple[AnyRow | None, list[int]]:
             row = registration.find(connection, pid=pid, hostname=hostname, supervisor_id=self._own_id)
-            return row, self._bury(connection, row, _exited(status)) if row is not None else Recovered()
+            return row, self._bury(connection, [(row, _exited(status))]) if row is not None else []
 
-        row, lost = self._runtime.client.transact(work)
+        row, job_ids = self._runtime.client.transact(work)
         if row is not None:
-            self._tell(lost.job_ids, [row.id])
+            self._tell(job_ids, [row.id])
 
-    def _bury(self, connection: Connection, row: AnyRow, failure: Failure) -> Recovered:
-        lost = fail_claims(connection, row.id, failure, self._runtime.definitions, process_name=row.name)
-        registration.deregister(connection, row.id)
-        unblock(connection, lost.keys, self._runtime.definitions)
-        return lost
+    def _bury(self, connection: Connection, dead: Iterable[tuple[AnyRow, Failure]]) -> list[int]:
+        """End what these processes held, each with its failure, and remove them; the ids of those jobs."""
+        lost = []
+        for row, failure in dead:
+            lost.append(fail_claims(connection, row.id, failure, self._runtime.definitions, process_name=row.name))
+            registration.deregister(connection, row.id)
+        # All keys at once: locked process by process, they would not be in the order that everybody else locks them in.
+        unblock(connection, frozenset().union(*(each.keys for each in lost)), self._runtime.definitions)
+        return [job_id for each in lost for job_id in each.job_ids]
 
     def release_children(self) -> None:
         """Put what our children still hold back into the queue: we have ended them ourselves."""

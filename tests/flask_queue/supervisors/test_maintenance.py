@@ -16,6 +16,7 @@ from flask_queue.supervisors.maintenance import Maintenance, exit_in_words
 from tests.flask_queue.operations.by_hand import WorkerByHand, register, set_heartbeat, supervisor
 from tests.flask_queue.operations.declared import limited, plain
 from tests.flask_queue.operations.interleaving import Aside, at_once
+from tests.flask_queue.operations.plans import statements_of
 from tests.harness.tables import Tables
 
 
@@ -94,6 +95,23 @@ def test_two_supervisors_at_once_prune_each_process_and_fail_each_job_once(
     assert not tables.processes("Worker")
     assert sum(payload["size"] for name, payload in facts if name == "prune_processes") == 10
     assert sum(len(payload["job_ids"]) for name, payload in facts if name == "fail_many_claimed") == 20
+
+
+@pytest.mark.behaviour("I3", "F13")
+@pytest.mark.databases("postgresql", "mariadb")
+def test_the_keys_of_all_that_are_pruned_are_locked_together(app: Flask, queue: FlaskQueue) -> None:
+    """Dead process by dead process they would be locked in no order, and two who do that may wait for each other."""
+    job = limited(queue)
+    for key in "ba":
+        job.enqueue(key)
+        dead = WorkerByHand(queue)
+        dead.claim_one()
+        dead.fall_silent()
+    with statements_of(queue.database) as statements:
+        supervisor(queue).run_if_due()
+    texts = [f"{text} {parameters}" for text, parameters in statements]
+    [locks] = [text for text in texts if "pg_advisory_xact_lock" in text or "INSERT INTO queue_concurrency_keys" in text]
+    assert locks.index("limited/a") < locks.index("limited/b")
 
 
 @pytest.mark.behaviour("I2")
