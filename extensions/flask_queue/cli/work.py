@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from ..processes.drain import Drain
+from ..supervisors.signals import trapped
 from .group import current_queue
 from .output import counted
 from .progress import performed_jobs_counted
@@ -20,6 +22,8 @@ def work(limit: int | None, queues: str) -> None:
     Scheduled jobs that are due become ready, blocked ones run as slots become free, and nothing is waited for. The exit status
     is 0 even if jobs failed: see `flask queue list --state failed`.
 
+    TERM and INT (Ctrl-C) let the job that runs end, and begin no other. A second one, or QUIT, puts it back into the queue.
+
     \b
     Examples:
       flask queue work
@@ -29,6 +33,7 @@ def work(limit: int | None, queues: str) -> None:
     if not selectors:
         raise click.UsageError('--queues needs at least one name; "*" is all.')
     queue = current_queue()
-    with performed_jobs_counted(queue, lambda: queue.jobs.ready.count(cap=limit)):
-        ran = queue.work(limit=limit, queues=selectors)
-    click.echo(f"Ran {counted(ran, 'job')}.")
+    process = Drain(queue.runtime(), limit=limit, queues=selectors)
+    with performed_jobs_counted(queue, lambda: queue.jobs.ready.count(cap=limit)), trapped(process.interrupt, process.quit):
+        process.run()
+    click.echo(f"Ran {counted(process.performed, 'job')}.")

@@ -13,7 +13,7 @@ from ..operations.selectors import Selector
 from .accounts import Accounts
 from .dispatcher import Dispatcher
 from .exchange import Room
-from .performer import Ending, Performer
+from .performer import Ending, Interruption, Performer
 from .registered import Process
 from .runtime import Runtime
 
@@ -34,6 +34,7 @@ class Drain(Process):
         self.performed = 0
         self._limit = limit
         self._endings: list[Ending] = []
+        self._is_performing = False
         self._accounts = Accounts(runtime, Selector.parse(queues), self.name)
         self._dispatcher = Dispatcher(runtime, DispatcherOptions())
         self._performer = Performer(runtime, lambda: self.stopping)
@@ -50,16 +51,30 @@ class Drain(Process):
     def unwritten(self) -> list[int]:
         return [ending.claim.job_id for ending in self._endings]
 
+    def interrupt(self) -> None:
+        """What INT and TERM do: the first lets the running job end, the second does not."""
+        if self.stopping:
+            self.quit()
+        else:
+            self.stop()
+
+    def quit(self) -> None:
+        """End at once. It interrupts the running job, so that it is for signal handlers in the thread of the jobs alone."""
+        super().quit()
+        if self._is_performing:
+            raise Interruption
+
     def work(self) -> None:
         claims = self._next()
-        while claims:
-            self._endings = [self._perform(claim) for claim in claims]
-            self.performed += len(claims)
+        while claims and not self.stopping:  # told to stop just when they were claimed, it gives them back
+            self._endings = [ending for claim in claims if (ending := self._perform(claim)) is not None]
+            self.performed += len(self._endings)
             claims = self._next_at_last()
 
     def _next(self) -> Sequence[Claim]:
         """Write down what has ended, and claim what is due."""
-        self._dispatcher.poll()
+        if not self.stopping:
+            self._dispatcher.poll()
         claims, _ = self._accounts.transact(self._endings, _NONE if self._is_over() else _ONE)
         self._endings = []
         return claims
@@ -71,7 +86,7 @@ class Drain(Process):
             try:
                 return self._next()
             except Exception as error:
-                if time.monotonic() > deadline:
+                if self.quitting or time.monotonic() > deadline:
                     raise
                 self.runtime.handle_thread_error(error)
                 self._alarm.nap(_PAUSE)
@@ -79,10 +94,19 @@ class Drain(Process):
     def _is_over(self) -> bool:
         return self.stopping or (self._limit is not None and self.performed >= self._limit)
 
-    def _perform(self, claim: Claim) -> Ending:
-        if self._accounts.is_async(claim):
-            return asyncio.run(self._performer.perform_async(claim))
-        return self._performer.perform(claim)
+    def _perform(self, claim: Claim) -> Ending | None:
+        """Run a job; None when it was interrupted."""
+        self._is_performing = True
+        try:
+            if self.quitting:  # told to just before it could be interrupted
+                return None
+            if self._accounts.is_async(claim):
+                return asyncio.run(self._performer.perform_async(claim))
+            return self._performer.perform(claim)
+        except Interruption:
+            return None
+        finally:
+            self._is_performing = False
 
 
 def drain(runtime: Runtime, *, limit: int | None = None, queues: Sequence[str] = ("*",)) -> int:

@@ -18,6 +18,10 @@ from ..operations.failure import Failure
 from .runtime import Runtime
 
 
+class Interruption(KeyboardInterrupt):
+    """Raised in a running job by whoever runs it and has to end at once. The job has no ending then, and is given back."""
+
+
 class Outcome(Enum):
     """How a run of a job ended."""
 
@@ -49,7 +53,7 @@ class Performer:
         return self._runtime.definitions.get(claim.name)
 
     def perform(self, claim: Claim) -> Ending:
-        """Run the job. Whatever it raises becomes an ending; nothing is raised."""
+        """Run the job. Whatever it raises becomes an ending; nothing is raised but an interruption."""
         definition = self.definition(claim)
         if definition is None:
             return self.ending_of(claim, _unknown(claim))
@@ -116,6 +120,8 @@ class Performer:
 
     def ending_of(self, claim: Claim, error: BaseException) -> Ending:
         """What a job's rules make of its error: another attempt, the end of the matter, or a failure."""
+        if isinstance(error, Interruption):
+            raise error
         definition = self.definition(claim)
         rules = definition.rules if definition else None
         if rules and isinstance(error, rules.discard_on):

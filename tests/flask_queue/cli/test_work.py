@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flask_queue import FlaskQueue
 
 from ...harness import commands
-from ...harness.jobs import slow
+from ...harness.jobs import awaiting, slow
 from ...harness.site import Site
 from .conftest import Run
 
@@ -72,3 +73,37 @@ def test_it_is_registered_so_that_what_it_held_is_recovered_after_its_death(site
     site.supervisor()
     site.wait_for_states(failed=1)
     assert site.ledger.starts_of_each()["held"] == 1
+
+
+@pytest.mark.behaviour("J1", "J4", "D15")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_finishes_what_runs_and_begins_nothing(site: Site, number: int) -> None:
+    with site.application():
+        for key in ("first", "second", "third"):
+            slow.enqueue(key, 1.0)
+    command = site.command(*commands.FLASK, "queue", "work")
+    site.wait_until(lambda: site.ledger.started("first"))
+    command.signal_group(number)
+
+    assert command.wait() == 0, command.output
+    assert command.output == "Ran 1 job.\n"
+    assert site.tables.states() == {"finished": 1, "ready": 2}
+    site.assert_invariants(waiting_queues=["default"])
+
+
+@pytest.mark.behaviour("J1", "J2")
+@pytest.mark.parametrize("numbers", [[signal.SIGINT, signal.SIGTERM], [signal.SIGQUIT]])
+@pytest.mark.parametrize("job", [slow, awaiting], ids=lambda job: job.name)
+def test_told_to_end_at_once_it_gives_back_what_runs(site: Site, job: Any, numbers: list[int]) -> None:
+    with site.application():
+        job.enqueue("running", 60)
+    command = site.command(*commands.FLASK, "queue", "work")
+    site.wait_until(lambda: site.ledger.started("running"))
+    for number in numbers:
+        command.signal(number)
+
+    assert command.wait() == 0, command.output
+    assert command.output == "Ran 0 jobs.\n"
+    [row] = site.tables.jobs()
+    assert (row.state, row.attempts, row.process_id) == ("ready", 0, None)
+    site.assert_invariants(waiting_queues=["default"])
