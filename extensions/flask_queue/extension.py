@@ -21,6 +21,7 @@ from .config import Configuration, Settings
 from .dashboard import create_blueprint
 from .database import Database, forget_connections
 from .errors import AlreadyInitialized, ConfigurationError, MissingTables, NoApplication, NotInitialized
+from .jobs import arguments
 from .jobs.definition import JobDefinition
 from .jobs.schedules import Schedule
 from .log import LogSubscriber, to_standard_output
@@ -216,6 +217,7 @@ class FlaskQueue(Registry):
             self.settings,
             known_job=lambda name: self.find_definition(name) is not None,
             check_schedule=Schedule.parse,
+            check_arguments=arguments.encode,
             only=only,
             config_file=config_file,
             recurring_file=recurring_file,

@@ -20,6 +20,7 @@ from flask_queue.config import (
     load,
 )
 from flask_queue.errors import InvalidScheduleError
+from flask_queue.jobs.arguments import encode
 
 DAILY = "{job: mailers.digest, schedule: every day at 9am}"
 
@@ -48,7 +49,8 @@ class Files:
                 self.write(name, content)
         mapping = {"QUEUE_ENVIRONMENT": environment, **options.pop("settings", {})}
         settings = Settings.from_mapping(mapping, root=self.root)
-        return load(settings, **{"known_job": known_job, "check_schedule": check_schedule, **options})
+        checks = {"known_job": known_job, "check_schedule": check_schedule, "check_arguments": encode}
+        return load(settings, **{**checks, **options})
 
 
 def known_job(name: str) -> bool:

@@ -13,6 +13,7 @@ import yaml
 
 import flask_queue
 from flask_queue.config import Configuration, Settings, load
+from flask_queue.jobs.arguments import encode
 from flask_queue.jobs.schedules import Schedule
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ ENVIRONMENTS = ("development", "test", "production")
 
 def read(root: Path, environment: str) -> Configuration:
     settings = Settings.from_mapping({"QUEUE_ENVIRONMENT": environment}, root=root)
-    return load(settings, known_job=lambda name: True, check_schedule=Schedule.parse)
+    return load(settings, known_job=lambda name: True, check_schedule=Schedule.parse, check_arguments=encode)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -45,6 +45,7 @@ def load(
     *,
     known_job: Callable[[str], bool],
     check_schedule: Callable[[str, str], object],
+    check_arguments: Callable[[Sequence[Any], Mapping[str, Any]], object],
     only: Only | None = None,
     config_file: str | Path | None = None,
     recurring_file: str | Path | None = None,
@@ -56,12 +57,13 @@ def load(
     :param known_job: whether a job is registered under a name, or found at an import path
     :param check_schedule: raises a QueueError for a text that is no schedule; its second argument is the zone to take
         where the text names none
+    :param check_arguments: raises a QueueError for arguments, by position and by keyword, that cannot be stored
     :param only: leave out all but the workers, the dispatchers or the scheduler
     :param config_file: instead of the setting; so are `recurring_file` and `skip_recurring`
     :param pool_size: how many connections the database's pool gives, to warn of more threads than that
     """
     settings = settings.overridden(config_file, recurring_file, skip_recurring)
-    checks = TaskChecks(known_job, check_schedule, settings.time_zone)
+    checks = TaskChecks(known_job, check_schedule, check_arguments, settings.time_zone)
     findings = Findings()
     section = _queue_section(settings, findings)
     parts = _read_parts(section)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,8 @@ class TaskChecks:
     known_job: Callable[[str], bool]
     #: Raises a QueueError for a schedule, in a zone, that is none.
     check_schedule: Callable[[str, str], object]
+    #: Raises a QueueError for arguments, by position and by keyword, that cannot be stored.
+    check_arguments: Callable[[Sequence[Any], Mapping[str, Any]], object]
     time_zone: str
 
 
@@ -99,12 +101,13 @@ def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChe
         if name not in (*options_of(RecurringTask), *_OTHER_OPTIONS, "command"):
             yield f"{name}: {unknown_option(str(name), (*options_of(RecurringTask), *_OTHER_OPTIONS))}"
     if task.schedule:
-        yield from _schedule_complaints(task, checks)
+        yield from _raised(lambda: checks.check_schedule(task.schedule, task.time_zone or checks.time_zone))
+    yield from _raised(lambda: checks.check_arguments(task.args, task.kwargs))
 
 
-def _schedule_complaints(task: RecurringTask, checks: TaskChecks) -> Iterator[str]:
+def _raised(check: Callable[[], object]) -> Iterator[str]:
     try:
-        checks.check_schedule(task.schedule, task.time_zone or checks.time_zone)
+        check()
     except QueueError as error:
         yield str(error)
 

@@ -49,8 +49,11 @@ def remove(connection: Connection, key: str) -> bool:
     return connection.execute(statement, {"task_key": key}).rowcount == 1
 
 
-def synchronize(connection: Connection, configured: Sequence[Mapping[str, Any]]) -> None:
-    """Make the static tasks those of the configuration: add, change, remove. Dynamic ones are left alone."""
+def synchronize(connection: Connection, configured: Sequence[Mapping[str, Any]], *, keep: Collection[str] = ()) -> None:
+    """Make the static tasks those of the configuration: add, change, remove. Dynamic ones are left alone.
+
+    :param keep: keys of further ones that are not to be removed.
+    """
     known = {row.key: row for row in tasks(connection)}
     for values in configured:
         row = known.get(values["key"])
@@ -58,7 +61,7 @@ def synchronize(connection: Connection, configured: Sequence[Mapping[str, Any]])
             add(connection, values)
         elif any(getattr(row, name) != value for name, value in values.items()):
             _change(connection, row, values)
-    _remove_static(connection, {values["key"] for values in configured})
+    _remove_static(connection, {*keep, *(values["key"] for values in configured)})
 
 
 def _change(connection: Connection, row: AnyRow, values: Mapping[str, Any]) -> None:

@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..client.recurring import static_values
 from ..config import Configuration
 from ..database import upkeep_warnings
 from ..models.job import jobs
 from ..models.process import Kind
-from ..operations import recurring, registration
+from ..operations import registration
 from ..processes.registered import Process
 from ..processes.runtime import Runtime
 from .maintenance import Maintenance
 from .pidfile import Pidfile
 from .roles import Role
 from .signals import trapped
+from .tasks import StaticTasks
 
 #: How often a supervisor looks after its children when no signal wakes it, in seconds.
 WATCH_INTERVAL = 1.0
@@ -41,6 +41,7 @@ class Supervisor(Process):
         self.vacant: dict[Role, float] = dict.fromkeys(roles, 0.0)
         self._beaten_at = time.monotonic()
         self._maintenance: Maintenance | None = None
+        self._tasks = StaticTasks(runtime, configuration)
 
     @property
     def title(self) -> str:
@@ -69,7 +70,7 @@ class Supervisor(Process):
             assert self.id is not None
             self._maintenance = Maintenance(self.runtime, self.id)
             self.call_supervisor_hooks("start")
-            self.attempt(self._synchronize_tasks)
+            self.attempt(self._tasks.synchronize)
             self.attempt(self._warn)
             self.attempt(self.maintenance.run_if_due)  # before there are children: they share what it leaves in memory
             self.work()
@@ -88,22 +89,11 @@ class Supervisor(Process):
             for warning in upkeep_warnings(connection, jobs):
                 self.runtime.events.emit("upkeep_warning", text=warning)
 
-    def _synchronize_tasks(self) -> None:
-        """Make the static recurring tasks those of the configuration. Who only works or dispatches leaves them alone."""
-        if not self.configuration.owns_recurring_tasks:
-            return
-        client = self.runtime.client
-        rows = [
-            static_values(client, task, definition.name)
-            for task in self.configuration.recurring_tasks
-            if task.enabled and (definition := client.definitions.find(task.job)) is not None
-        ]
-        self.runtime.database.transact(lambda connection: recurring.synchronize(connection, rows))
-
     def poll(self) -> float:
         self.fill_vacancies()
         self.watch()
         self.attempt(self._beat)
+        self.attempt(self._tasks.synchronize)
         self.attempt(self.maintenance.run_if_due)
         return WATCH_INTERVAL
 

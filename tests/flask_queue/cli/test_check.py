@@ -69,6 +69,14 @@ def test_every_problem_is_a_line_on_stderr(run: Run, tmp_path: Path) -> None:
     assert len(problems) == 4
 
 
+@pytest.mark.behaviour("N1", "M5")
+def test_arguments_that_cannot_be_stored_are_a_problem(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "recurring.yml").write_text("sum: {job: digest, schedule: every day, args: [1, {rate: [.nan]}]}\n")
+    result = run("check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{tmp_path / 'recurring.yml'}: sum: argument 'rate', [0]: " in result.stderr
+
+
 @pytest.mark.behaviour("N1")
 def test_unreadable_yaml_is_a_problem(run: Run, tmp_path: Path) -> None:
     (tmp_path / "queue.yml").write_text("workers: [\n")
