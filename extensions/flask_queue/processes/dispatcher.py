@@ -26,7 +26,10 @@ class Dispatcher(Process):
         self.concurrency_maintenance = options.concurrency_maintenance
         self.concurrency_maintenance_interval = options.concurrency_maintenance_interval
         self._maintained_at = float("-inf")
+        #: Where the look at blocked keys has got to; empty between two rounds.
         self._last_key = ""
+        #: There are more of them to look at before this round is over.
+        self.has_more_keys = False
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -37,12 +40,17 @@ class Dispatcher(Process):
         }
 
     def poll(self) -> float:
-        if self.concurrency_maintenance and self._is_maintenance_due():
-            self._maintain_concurrency()
+        try:
+            self._dispatch_due()
+        finally:  # after it, as no due job is to wait for that, and whatever became of it
+            if self.concurrency_maintenance and self._is_maintenance_due():
+                self._maintain_concurrency()
+        return self.polling_interval
+
+    def _dispatch_due(self) -> None:
         if self._anything_due():
             while not self.stopping and self.dispatch() >= self.batch_size:
                 pass
-        return self.polling_interval
 
     def _anything_due(self) -> bool:
         """Mostly there is nothing, and to find that out takes no transaction, which would keep other writers from SQLite."""
@@ -64,20 +72,29 @@ class Dispatcher(Process):
         return time.monotonic() - self._maintained_at >= self.concurrency_maintenance_interval
 
     def _maintain_concurrency(self) -> None:
-        """Let in who was forgotten: a process died between an ending and the next job, a slot expired, a limit changed."""
-        self._last_key = ""
-        while not self.stopping and self._maintain_batch():
-            pass
-        self._maintained_at = time.monotonic()  # not before: one that fails is due again at once
+        """Let in who was forgotten: a process died between an ending and the next job, a slot expired, a limit changed.
+
+        One batch of keys at each poll, until the round through all of them is over.
+        """
+        self.has_more_keys = False
+        try:
+            self.has_more_keys = self._maintain_batch()
+        except Exception as error:
+            self.runtime.handle_thread_error(error)
+        else:
+            if not self.has_more_keys:
+                self._last_key, self._maintained_at = "", time.monotonic()
 
     def _maintain_batch(self) -> bool:
         database, definitions = self.runtime.database, self.runtime.definitions
         with database.connect() as connection:
             keys = blocked_keys(connection, after=self._last_key, limit=self.batch_size)
         for key in keys:
+            if self.stopping:
+                break
+            self._last_key = key  # before: one that fails must not keep the round from those behind it
             size = database.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1))
             if size:
                 self.runtime.client.announcer.announce()
                 self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=size, key=key)
-        self._last_key = keys[-1] if keys else ""
         return len(keys) == self.batch_size

@@ -73,11 +73,13 @@ class Drain(Process):
 
     def _next(self) -> Sequence[Claim]:
         """Write down what has ended, and claim what is due."""
-        if not self.stopping:
-            self._dispatcher.poll()
-        claims, _ = self._accounts.transact(self._endings, _NONE if self._is_over() else _ONE)
-        self._endings = []
-        return claims
+        while True:
+            if not self.stopping:
+                self._dispatcher.poll()
+            claims, _ = self._accounts.transact(self._endings, _NONE if self._is_over() else _ONE)
+            self._endings = []
+            if claims or self._is_over() or not self._dispatcher.has_more_keys:
+                return claims
 
     def _next_at_last(self) -> Sequence[Claim]:
         """The same, for as long as it takes the database to come back: the job that has run must not be run again."""

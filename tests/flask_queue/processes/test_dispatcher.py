@@ -89,7 +89,7 @@ def test_it_says_how_many_it_moved(app: Flask, queue: FlaskQueue) -> None:
 def test_it_looks_after_forgotten_jobs_at_its_start_and_then_now_and_then(
     app: Flask, queue: FlaskQueue, tables: Tables
 ) -> None:
-    """Each look lets one job of each key in, in batches of keys; the end of that one lets the next in."""
+    """A round lets one job of each key in, a batch of keys at each poll; the end of that one lets the next in."""
     job = limited(queue)
     for key in range(5):
         first = job.enqueue(key)
@@ -98,18 +98,73 @@ def test_it_looks_after_forgotten_jobs_at_its_start_and_then_now_and_then(
         change(queue, first.id, state="finished", expires_at=None)
     assert tables.states() == {"finished": 5, "blocked": 10}
     one = dispatcher(queue, batch_size=2, concurrency_maintenance_interval=600)
-    one.poll()
-    assert tables.states() == {"finished": 5, "ready": 5, "blocked": 5}
-    one.poll()
-    assert tables.states() == {"finished": 5, "ready": 5, "blocked": 5}
+    for ready in (2, 4, 5, 5):
+        one.poll()
+        assert tables.states() == {"finished": 5, "ready": ready, "blocked": 10 - ready}
     hand = WorkerByHand(queue)
     for claim in hand.claim(5):
         change(queue, claim.job_id, state="finished", expires_at=None)
     one.poll()
     assert tables.states() == {"finished": 10, "blocked": 5}, "not before its time"
     one.concurrency_maintenance_interval = 0
-    one.poll()
+    for ready in (2, 4, 5):
+        one.poll()
+        assert tables.states()["ready"] == ready
     assert tables.states() == {"finished": 10, "ready": 5}
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("B2", "F15")
+def test_due_jobs_do_not_wait_for_that_look(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    plain_job, limited_job = plain(queue), limited(queue)
+    first, _ = limited_job.enqueue("a"), limited_job.enqueue("a")
+    change(queue, first.id, state="finished", expires_at=None)
+    due = plain_job.using(wait=60).enqueue()
+    change(queue, due.id, scheduled_at=ago(1))
+    order: list[str] = []
+    queue.events.subscribe(
+        lambda name, payload: order.append(name) if name in ("dispatch_scheduled", "release_many_blocked") else None
+    )
+    one = dispatcher(queue)
+    one.poll()
+    assert order == ["dispatch_scheduled", "release_many_blocked"]
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("B2", "F14")
+def test_a_key_that_cannot_be_looked_after_harms_neither_due_jobs_nor_the_keys_behind_it(
+    app: Flask, queue: FlaskQueue, tables: Tables, errors: list[BaseException]
+) -> None:
+    """Its row comes with what no definition of a job is."""
+    job = limited(queue)
+    for key in "abc":
+        first, _ = job.enqueue(key), job.enqueue(key)
+        change(queue, first.id, state="finished", expires_at=None)
+    [broken] = [row for row in tables.jobs() if row.concurrency_key == "limited/b" and row.state == "blocked"]
+    change(queue, broken.id, name="broken")
+    due = plain(queue).using(wait=60).enqueue()
+    change(queue, due.id, scheduled_at=ago(1))
+    queue.definitions._by_name["broken"] = object()  # type: ignore[assignment]
+    one = dispatcher(queue)
+    for _ in range(2):
+        one.poll()
+    assert tables.states() == {"finished": 3, "ready": 3, "blocked": 1}
+    assert [type(error) for error in errors] == [AttributeError]
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("F14", "B2")
+def test_due_jobs_that_cannot_be_moved_do_not_keep_it_from_that_look(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    job = limited(queue)
+    first, _ = job.enqueue("a"), job.enqueue("a")
+    change(queue, first.id, state="finished", expires_at=None)
+    due = job.using(wait=60).enqueue("b")
+    change(queue, due.id, scheduled_at=ago(1), name="broken")
+    queue.definitions._by_name["broken"] = object()  # type: ignore[assignment]
+    one = dispatcher(queue)
+    with pytest.raises(AttributeError):
+        one.poll()
+    assert tables.states() == {"finished": 1, "ready": 1, "scheduled": 1}
     one.runtime.database.dispose()
 
 

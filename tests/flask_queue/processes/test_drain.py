@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from flask_queue import Concurrency, FlaskQueue, Retry
+from flask_queue.config import DispatcherOptions
 from tests.flask_queue.operations.by_hand import WorkerByHand, ago, change
 from tests.flask_queue.operations.declared import limited, plain
 from tests.harness.databases import connect
@@ -172,3 +174,22 @@ def test_what_another_worker_holds_is_left_alone(app: Flask, queue: FlaskQueue) 
     WorkerByHand(queue).claim_one()
     assert queue.work() == 1
     assert (held.status, free.status) == ("claimed", "finished")
+
+
+@pytest.mark.behaviour("N5", "F14")
+def test_it_looks_through_all_keys_for_forgotten_jobs(
+    app: Flask, queue: FlaskQueue, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the last of several batches of keys has one."""
+    monkeypatch.setattr("flask_queue.processes.drain.DispatcherOptions", partial(DispatcherOptions, batch_size=2))
+    job = limited(queue)
+    hand = WorkerByHand(queue)
+    for key in range(4):
+        job.enqueue(key)
+    hand.claim(4)
+    for key in range(4):
+        job.enqueue(key)
+    first, _ = job.enqueue(9), job.enqueue(9)
+    change(queue, first.id, state="finished", expires_at=None)
+    assert queue.work() == 1
+    assert tables.states() == {"finished": 2, "claimed": 4, "blocked": 4}
