@@ -62,16 +62,15 @@ class ForkSupervisor(Supervisor):
             database.dispose()  # no connection of ours may live on in a child
         gc.collect()
         gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
-        news, out = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        news, out = os.pipe()
         with held_back():
             try:
                 pid = os.fork()
-            except OSError:  # no memory, or too many processes: tried again later
+            except OSError:  # no memory, or too many processes
                 os.close(news)
                 os.close(out)
-                self.vacate(role)
                 raise
             if pid == 0:
                 os.close(news)

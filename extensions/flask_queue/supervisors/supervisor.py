@@ -98,14 +98,18 @@ class Supervisor(Process):
         return WATCH_INTERVAL
 
     def fill_vacancies(self) -> None:
-        """Start a process in each role that has none and whose time has come."""
+        """Start a process in each role that has none and whose time has come; where that fails, it is tried again later."""
         moment = time.monotonic()
         for role in [role for role, when in self.vacant.items() if when <= moment]:
             if self.stopping:
                 return
             del self.vacant[role]
             role.begin()
-            self.start_child(role)
+            try:
+                self.start_child(role)
+            except Exception as error:
+                self.vacate(role)
+                self.runtime.handle_thread_error(error)
 
     def vacate(self, role: Role) -> None:
         """Note that a role's process is gone."""
@@ -132,7 +136,7 @@ class Supervisor(Process):
     # --- what a child is --------------------------------------------------------------------------
 
     def start_child(self, role: Role) -> None:
-        """Start a process in `role`."""
+        """Start a process in `role`, or raise why there is none."""
         raise NotImplementedError
 
     def watch(self) -> None:

@@ -33,8 +33,8 @@ class ThreadSupervisor(Supervisor):
     def start_child(self, role: Role) -> None:
         process = role.build(self.runtime.private())
         thread = threading.Thread(target=self._live, args=(process,), name=process.name, daemon=True)
-        self._children.append(_Child(role, process, thread))
         thread.start()
+        self._children.append(_Child(role, process, thread))
 
     def _live(self, process: Process) -> None:
         try:
