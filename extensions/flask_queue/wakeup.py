@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import socket
+import stat
 import tempfile
 import time
 import weakref
@@ -26,6 +27,16 @@ _MESSAGE = b"\0"
 
 def _folder(database: Database) -> Path:
     return Path(tempfile.gettempdir()) / f"flask-queue-{os.getuid()}-{database.identity}"
+
+
+def _check(folder: Path) -> None:
+    """Anybody can make a folder, or a link, in the place for temporary files.
+
+    :raises OSError: when it is not a folder of our own that nobody else can write to.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{folder} belongs to somebody else")
 
 
 class Announcer:
@@ -62,6 +73,7 @@ class Announcer:
             self._socket, self._pid = _datagram_socket(), os.getpid()
             weakref.finalize(self, self._socket.close)  # an application that is dropped has nobody else to close it
         try:
+            _check(self._folder)
             self._addresses = [entry.path for entry in os.scandir(self._folder)]
         except OSError:
             self._addresses = []
@@ -76,7 +88,8 @@ class Announcer:
         except OSError:
             self._addresses = [other for other in self._addresses if other != address]
             with contextlib.suppress(OSError):  # its process died without tidying up
-                os.unlink(address)
+                if stat.S_ISSOCK(os.lstat(address).st_mode):
+                    os.unlink(address)
 
 
 def _datagram_socket() -> socket.socket:
@@ -104,8 +117,7 @@ class Listener:
     def _open_socket(self) -> None:
         folder = _folder(self._database)
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            raise PermissionError(f"{folder} belongs to somebody else")
+        _check(folder)
         address = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
         mailbox = _datagram_socket()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from flask import Flask
 
 from flask_queue import FlaskQueue
 from flask_queue.database import Database
-from flask_queue.wakeup import Announcer, Listener
+from flask_queue.wakeup import Announcer, Listener, _folder
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -113,6 +114,35 @@ def test_a_folder_of_somebody_else_is_not_used(database: Database, mail: Path, t
     assert listener.descriptors() == []
     assert not list(elsewhere.iterdir())
     listener.close()
+
+
+@pytest.mark.behaviour("C14")
+def test_an_announcement_looks_into_no_folder_of_somebody_else(database: Database, mail: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(str(elsewhere / "dead"))
+    folder = _folder(database)
+    folder.symlink_to(elsewhere)
+    Announcer(database).announce()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["dead", "precious"]
+
+    folder.unlink()
+    elsewhere.rename(folder)
+    folder.chmod(0o777)
+    Announcer(database).announce()
+    assert sorted(path.name for path in folder.iterdir()) == ["dead", "precious"]
+
+
+@pytest.mark.behaviour("C14")
+def test_an_announcement_removes_nothing_but_mailboxes(database: Database, mail: Path) -> None:
+    folder = _folder(database)
+    folder.mkdir(mode=0o700)
+    (folder / "note").touch()
+    (folder / "link").symlink_to(folder / "note")
+    Announcer(database).announce()
+    assert sorted(path.name for path in folder.iterdir()) == ["link", "note"]
 
 
 def test_only_the_user_can_look_into_the_folder(database: Database, mail: Path) -> None:
