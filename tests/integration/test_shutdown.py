@@ -104,6 +104,27 @@ def test_more_signals_neither_skip_nor_corrupt_the_shutdown(site: Site) -> None:
     site.assert_invariants()
 
 
+@pytest.mark.behaviour("I8")
+@MODES
+def test_the_supervisor_beats_until_its_children_have_ended(site: Site, mode: str) -> None:
+    """Otherwise one on another host would take it for dead."""
+    site.configure(QUEUE_MODE=mode, QUEUE_HEARTBEAT_INTERVAL=0.2, QUEUE_SHUTDOWN_TIMEOUT=60)
+    with site.application():
+        jobs.slow.enqueue("running", 60)
+    supervisor = site.supervisor()
+    site.wait_until(lambda: site.ledger.started("running"))
+    supervisor.signal(signal.SIGTERM)
+    beats = set()
+
+    def has_beaten_thrice() -> bool:
+        beats.update(row.last_heartbeat_at for row in site.tables.processes("Supervisor"))
+        return len(beats) > 3
+
+    site.wait_until(has_beaten_thrice)
+    supervisor.signal(signal.SIGQUIT)
+    assert supervisor.wait() == 0, supervisor.output
+
+
 @pytest.mark.behaviour("J5")
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("delay", [0.2, 0.5, 0.8, 1.1, 1.4])

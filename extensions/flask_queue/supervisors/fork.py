@@ -157,6 +157,7 @@ class ForkSupervisor(Supervisor):
         while self._children and time.monotonic() < deadline:
             self._alarm.nap(min(0.2, max(0.0, deadline - time.monotonic())))
             self._reap()
+            self.attempt(self.beat_if_due)
             if self.quitting and not asked_to_quit:
                 asked_to_quit = True
                 self._signal_all(signal.SIGQUIT)

@@ -92,7 +92,7 @@ class Supervisor(Process):
     def poll(self) -> float:
         self.fill_vacancies()
         self.watch()
-        self.attempt(self._beat)
+        self.attempt(self.beat_if_due)
         self.attempt(self._tasks.synchronize)
         self.attempt(self.maintenance.run_if_due)
         return WATCH_INTERVAL
@@ -122,7 +122,8 @@ class Supervisor(Process):
         except Exception as error:
             self.runtime.handle_thread_error(error)
 
-    def _beat(self) -> None:
+    def beat_if_due(self) -> None:
+        """Say that the supervisor is alive, until its last child has ended."""
         if time.monotonic() - self._beaten_at < self.runtime.settings.heartbeat_interval:
             return
         self._beaten_at = time.monotonic()

@@ -58,6 +58,7 @@ class ThreadSupervisor(Supervisor):
         deadline = time.monotonic() + self.end_timeout()
         while any(child.thread.is_alive() for child in self._children) and time.monotonic() < deadline:
             self._alarm.nap(0.1)
+            self.attempt(self.beat_if_due)
             if self.quitting and not asked_to_quit:
                 asked_to_quit = True
                 self._tell_all()
