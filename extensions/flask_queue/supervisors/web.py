@@ -109,7 +109,8 @@ def _be_supervisor(runtime: Runtime, configuration: Configuration, mode: str | N
 def _wait_for_turn(runtime: Runtime, parent: int) -> bool:
     """Wait until no other web server of this host runs a supervisor for this database; False when told to stop before."""
     path = Path(tempfile.gettempdir()) / f"flask-queue-web-{os.getuid()}-{runtime.database.identity}.lock"
-    # Not closed before the process ends, and not inherited by programs that it starts: the lock is this process's life.
+    # Not closed before the process ends, and no lock of `flock`, which would live on in forked workers: another server's
+    # supervisor is to take over although theirs was killed and they are still at a job.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     alarm = Interruptible()
     stopped = threading.Event()
@@ -122,7 +123,7 @@ def _wait_for_turn(runtime: Runtime, parent: int) -> bool:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         while not stopped.is_set() and os.getppid() == parent:
             with contextlib.suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             alarm.nap(_WAIT)
     return False
