@@ -13,15 +13,19 @@ from .performer import Ending, Performer
 class EventLoop:
     """Runs coroutine jobs as tasks. It starts with the first one: most workers never have any."""
 
-    def __init__(self, performer: Performer, done: Callable[[Ending], None], *, name: str) -> None:
+    def __init__(self, performer: Performer, hand_in: Callable[[Ending], None], call: Callable[[], None], *, name: str) -> None:
         """
-        :param done: called with each ending, in the loop's thread; it must not block.
+        :param hand_in: takes each ending, in the loop's thread; it must not block.
+        :param call: calls somebody to see to what was handed in.
         """
         self._performer = performer
-        self._done = done
+        self._hand_in = hand_in
+        self._call = call
+        self._is_calling = False
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
+        # The loop itself keeps weak references only.
         self._tasks: set[asyncio.Task[None]] = set()
 
     def post(self, claims: Sequence[Claim]) -> None:
@@ -35,12 +39,23 @@ class EventLoop:
     def _start(self, claims: Sequence[Claim]) -> None:
         assert self._loop is not None
         for claim in claims:
-            task = self._loop.create_task(self._run(claim))
-            self._tasks.add(task)  # the loop itself keeps weak references only
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(self._loop.create_task(self._run(claim)))
 
     async def _run(self, claim: Claim) -> None:
-        self._done(await self._performer.perform_async(claim))
+        try:
+            self._hand_in(await self._performer.perform_async(claim))
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)
+        if not self._is_calling:  # when the others that are as far as this one are through, too
+            assert self._loop is not None
+            self._is_calling = True
+            self._loop.call_soon(self._call_once)
+
+    def _call_once(self) -> None:
+        self._is_calling = False
+        self._call()
 
     def cancel(self) -> None:
         """Cancel what still runs: its jobs go back into the queue."""

@@ -49,13 +49,13 @@ class Worker(Process):
         self._accounts = Accounts(runtime, Selector.parse(options.queues), self.name, marks=marks)
         performer = Performer(runtime, lambda: self.stopping)
         self._pool = Pool(options.threads, performer, self._thread_done, name=self.name)
-        self._loop = EventLoop(performer, self._task_done, name=f"{self.name}-loop")
         self._exchange = Exchange(
             Room(options.threads + options.prefetch, options.coroutines if self._accounts.async_names else 0),
             is_async=self._accounts.is_async,
             transact=self._accounts.transact,
             hand_out=self._hand_out,
         )
+        self._loop = EventLoop(performer, self._exchange.hand_in, self._alarm.wake, name=f"{self.name}-loop")
         self._listener = Listener(runtime.database)
         self._pause = _FIRST_PAUSE
         self._looked_at = float("-inf")
@@ -149,10 +149,6 @@ class Worker(Process):
             self._alarm.wake()
         if self.stopping or self._exchange.failing or (self._is_deaf and self._exchange.has_room):
             self._alarm.wake()
-
-    def _task_done(self, ending: Ending) -> None:
-        self._exchange.hand_in(ending)
-        self._alarm.wake()
 
     def _hand_out(self, claims: Sequence[Claim]) -> None:
         if not self._accounts.async_names:

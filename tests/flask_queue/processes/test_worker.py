@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -326,78 +325,3 @@ def test_workers_together_run_each_job_once(app: Flask, queue: FlaskQueue) -> No
     with worker(queue, threads=3), worker(queue, threads=3), worker(queue, threads=3, queues=("default",)):
         wait_for(queue, finished=300, timeout=60)
     assert sorted(started) == list(range(300))
-
-
-# --- coroutines -----------------------------------------------------------------------------------------
-
-
-def test_coroutines_run_many_at_once_beside_the_threads(
-    app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None]
-) -> None:
-    together: list[int] = []
-    inside = 0
-
-    @queue.job
-    async def job(number: int) -> None:
-        nonlocal inside
-        inside += 1
-        together.append(inside)
-        await asyncio.sleep(0.2)
-        inside -= 1
-
-    queue.enqueue_all([job.build(n) for n in range(40)])
-    gated.enqueue("thread")
-    with worker(queue, threads=1, coroutines=20) as one:
-        eventually(lambda: gate.inside == 1)
-        wait_for(queue, finished=40)
-        assert max(together) > 10
-        assert max(together) <= 20
-        gate.opened.set()
-        wait_for(queue, finished=41)
-        eventually(lambda: one.held == {})
-
-
-def test_a_coroutine_that_takes_too_long_is_cancelled_and_fails(app: Flask, queue: FlaskQueue) -> None:
-    cleaned: list[bool] = []
-
-    @queue.job(timeout=0.1)
-    async def job() -> None:
-        try:
-            await asyncio.sleep(30)
-        finally:
-            cleaned.append(True)
-
-    handle = job.enqueue()
-    with worker(queue):
-        wait_for(queue, failed=1)
-    assert handle.error is not None
-    assert handle.error.error_class == "JobTimeoutError"
-    assert "0.1 s" in handle.error.message
-    assert cleaned == [True]
-
-
-def test_a_timeout_of_the_jobs_own_is_its_own_error(app: Flask, queue: FlaskQueue) -> None:
-    @queue.job(timeout=20)
-    async def job() -> None:
-        raise TimeoutError("of a request")
-
-    handle = job.enqueue()
-    with worker(queue):
-        wait_for(queue, failed=1)
-    assert handle.error is not None
-    assert (handle.error.error_class, handle.error.message) == ("TimeoutError", "of a request")
-
-
-def test_coroutines_that_do_not_end_go_back_into_the_queue(make_app: Callable[..., Flask], queue: FlaskQueue) -> None:
-    started = threading.Event()
-
-    @queue.job
-    async def job() -> None:
-        started.set()
-        await asyncio.sleep(60)
-
-    with make_app(QUEUE_SHUTDOWN_TIMEOUT=0.2).app_context():
-        handle = job.enqueue()
-        with worker(queue):
-            assert started.wait(10)
-        assert (handle.status, handle.errors) == ("ready", [])
