@@ -151,13 +151,16 @@ class Client:
             are not counted.
         """
         batches: dict[Callable[[_Batch], int], _Batch] = {}
+        options: CallOptions | None = None
         for handle in handles:
             if handle.enqueued:
                 continue
-            way = self._way_of(handle.call.options)
-            batch = batches.get(way) or batches.setdefault(way, _Batch())
+            call = handle.call
+            if call.options is not options:  # mostly they are those of one job
+                options = call.options
+                batch = batches.setdefault(self._way_of(options), _Batch())
             batch.handles.append(handle.bind(self))
-            batch.jobs.append(self.new_job(handle.call))
+            batch.jobs.append(self.new_job(call))
         # What can be refused goes first, what only waits last.
         order = (self._intercept_many, self._insert_many_in_session, self._insert_many, self._insert_many_on_commit)
         return sum(way(batches[way]) for way in order if way in batches)

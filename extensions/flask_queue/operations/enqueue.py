@@ -146,7 +146,10 @@ def enqueue_many(connection: Connection, many: NewJobs) -> list[int | None]:
     :return: for each job its row's id, or None when its concurrency rule discards it; ids grow in the order of `many`.
     """
     moment = database_time(connection)
-    due_at = [_due_at(wait, at, moment) for wait, at in zip(many.column("wait"), many.column("at"), strict=True)]
+    waits, instants = many.column("wait"), many.column("at")
+    due_at = [moment] * len(many)
+    if any(waits) or any(instants):
+        due_at = [_due_at(wait, at, moment) for wait, at in zip(waits, instants, strict=True)]
     states = [_READY_STATE if at <= moment else _SCHEDULED_STATE for at in due_at]
     columns: dict[str, list[Any]] = {name: many.column(name) for name in ("queue_name", "name", "arguments", "priority")}
     columns |= {"state": states, "scheduled_at": due_at, "created_at": [moment] * len(many)}

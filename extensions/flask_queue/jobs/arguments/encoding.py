@@ -60,27 +60,23 @@ def encode(args: Sequence[object], kwargs: Mapping[str, object], *, references: 
     :param references: names instances of mapped classes; without it they are refused.
     :raises ArgumentError: for what cannot come back as it was; it names the argument and the place in it.
     """
-    positional = [_argument(place, value, references) for place, value in enumerate(args, start=1)]
-    if not kwargs:
-        return _text(positional)
-    keywords = {_keyword(name): _argument(name, value, references) for name, value in kwargs.items()}
-    return _text({"args": positional, "kwargs": _mapping(keywords)})
-
-
-def _argument(name: object, value: object, references: References | None) -> object:
+    positional: list[object] = []
+    keywords: dict[str, object] = {}
+    place: object = None
     try:
-        return _encode(value, 0, references)
+        for value in args:
+            place = len(positional) + 1
+            positional.append(_encode(value, 0, references))
+        for place, value in kwargs.items():
+            if not isinstance(place, str):
+                raise _Unfit("the name of an argument is text.")
+            keywords[place] = _encode(value, 0, references)
     except _Unfit as unfit:
-        place = f", {''.join(unfit.path)}" if unfit.path else ""
-        raise ArgumentError(f"argument {name!r}{place}: {unfit.reason}") from None
+        inside = f", {''.join(unfit.path)}" if unfit.path else ""
+        raise ArgumentError(f"argument {place!r}{inside}: {unfit.reason}") from None
     except RecursionError:
-        raise ArgumentError(f"argument {name!r}: it is nested too deep.") from None
-
-
-def _keyword(name: object) -> str:
-    if not isinstance(name, str):
-        raise ArgumentError(f"argument {name!r}: the name of an argument is text.")
-    return name
+        raise ArgumentError(f"argument {place!r}: it is nested too deep.") from None
+    return _text({"args": positional, "kwargs": _mapping(keywords)} if keywords else positional)
 
 
 def _text(value: object) -> str:
