@@ -159,7 +159,6 @@ def test_on_postgresql_the_jobs_table_is_vacuumed_early(migrating_app: Flask, em
         "fillfactor=80",
         "autovacuum_vacuum_scale_factor=0.01",
         "autovacuum_vacuum_threshold=1000",
-        "autovacuum_vacuum_cost_delay=0",
         "autovacuum_analyze_scale_factor=0.05",
     }
 

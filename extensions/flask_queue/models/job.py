@@ -22,14 +22,13 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-# A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often and without
-# pauses: dead versions at the head of the ready index are what slows a queue down on PostgreSQL.
+# A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often: dead
+# versions at the head of the ready index are what slows a queue down on PostgreSQL.
 _STORAGE: dict[str, Any] = {
     "postgresql_with": {
         "fillfactor": 80,
         "autovacuum_vacuum_scale_factor": 0.01,
         "autovacuum_vacuum_threshold": 1000,
-        "autovacuum_vacuum_cost_delay": 0,
         "autovacuum_analyze_scale_factor": 0.05,
     }
 }

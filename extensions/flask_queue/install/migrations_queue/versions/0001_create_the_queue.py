@@ -34,13 +34,12 @@ INSTANT = (
     sa.DateTime().with_variant(sa.DateTime(timezone=True), "postgresql").with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 )
 
-# A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often and
-# without pauses: dead versions at the head of the ready index are what slows a queue down on PostgreSQL.
+# A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often: dead
+# versions at the head of the ready index are what slows a queue down on PostgreSQL.
 STORAGE = {
     "fillfactor": 80,
     "autovacuum_vacuum_scale_factor": 0.01,
     "autovacuum_vacuum_threshold": 1000,
-    "autovacuum_vacuum_cost_delay": 0,
     "autovacuum_analyze_scale_factor": 0.05,
 }
 
