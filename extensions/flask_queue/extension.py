@@ -147,7 +147,7 @@ class FlaskQueue(Registry):
         :param key: names the task.
         :param job: a registered job, or its name.
         :param schedule: cron, or a phrase such as "every 10 minutes" or "every day at 9am Europe/Berlin".
-        :param catch_up: ticks missed during an outage are made up for when they are no older; 0 skips them.
+        :param catch_up: ticks missed during an outage are made up for when they are no older (60 days at most); 0 skips them.
         :raises RecurringTaskExists: when the key is taken.
         :raises InvalidScheduleError: when the schedule is not understood.
         """

@@ -423,7 +423,8 @@ def test_every_bad_task_is_told(files: Files) -> None:
         "config/recurring.yml: shell: commands are not run, for text is not evaluated; name a job with `job:` or `class:`",
         "config/recurring.yml: high: priority must be a whole number from -2147483648 to 2147483647, not 2147483648",
         "config/recurring.yml: typo: quue: unknown option, did you mean queue?",
-        "config/recurring.yml: late: catch_up must be a number of seconds, 0 or more (or \"5 minutes\"), not 'sometimes'",
+        "config/recurring.yml: late: catch_up must be a number of seconds, 0 or more, up to 60 days "
+        "(or \"5 minutes\"), not 'sometimes'",
         "config/recurring.yml: list: must have options such as job and schedule, not just [1]",
     )
     assert made.recurring_tasks == ()

@@ -51,7 +51,9 @@ def enqueue(
         raise QueueError(unknown("job", name, queue.definitions))
     args, kwargs = split_arguments(_parsed(arguments))
     _check_signature(definition.function, args, kwargs)
-    handle = definition.using(queue=queue_name, priority=priority, wait=wait, at=at).enqueue(*args, **kwargs)
+    # There is no transaction of the application's here that the job could go with, and nobody would commit one.
+    job = definition.using(queue=queue_name, priority=priority, wait=wait, at=at, after_commit=False, transactional=False)
+    handle = job.enqueue(*args, **kwargs)
     if handle.enqueued:
         click.echo(f"Enqueued job {handle.id}: {definition.name} in queue {handle.queue}.")
     else:

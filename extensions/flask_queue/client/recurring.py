@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from ..config import MOST_CATCH_UP_DAYS
 from ..database import AnyRow
 from ..errors import (
     ConfigurationError,
@@ -215,7 +216,6 @@ def _values(
 ) -> dict[str, Any]:
     if len(schedule) > KEY_LENGTH:
         raise QueueError(f"{key}: a schedule has at most {KEY_LENGTH} characters.")
-    seconds = catch_up.total_seconds() if isinstance(catch_up, timedelta) else catch_up
     return {
         "key": key,
         "job_name": job_name,
@@ -225,6 +225,13 @@ def _values(
         "queue_name": queue if queue is None else queue_name(queue),
         "priority": priority if priority is None else priority_number(priority),
         "description": description,
-        "catch_up": int(seconds),
+        "catch_up": _catch_up_seconds(catch_up),
         "static": static,
     }
+
+
+def _catch_up_seconds(catch_up: object) -> int:
+    seconds = catch_up.total_seconds() if isinstance(catch_up, timedelta) else catch_up
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= MOST_CATCH_UP_DAYS * 86400:
+        return int(seconds)
+    raise ConfigurationError(f"catch_up={catch_up!r}: a timedelta or seconds, 0 or more, up to {MOST_CATCH_UP_DAYS} days.")

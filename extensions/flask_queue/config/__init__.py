@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from .configuration import Configuration, Only, load
 from .options import DispatcherOptions, SchedulerOptions, WorkerOptions
-from .recurring import RecurringTask, split_arguments
+from .recurring import MOST_CATCH_UP_DAYS, RecurringTask, split_arguments
 from .settings import DEFAULT_CONFIG_FILE, DEFAULT_RECURRING_FILE, Settings
 
 __all__ = [
     "DEFAULT_CONFIG_FILE",
     "DEFAULT_RECURRING_FILE",
+    "MOST_CATCH_UP_DAYS",
     "Configuration",
     "DispatcherOptions",
     "Only",

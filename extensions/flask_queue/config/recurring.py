@@ -14,6 +14,8 @@ from .values import boolean, duration, long_text, option, options_of, priority, 
 _OTHER_OPTIONS = ("class", "args")
 #: One of these makes a mapping a task, and not a section with tasks.
 _MARKS = ("class", "job", "command", "schedule")
+#: Longest that missed ticks are made up for. Runs are kept for longer, as a tick whose run is forgotten would come again.
+MOST_CATCH_UP_DAYS = 60
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class RecurringTask:
     description: str | None = option(None, long_text)
     time_zone: str | None = option(None, text)
     #: Seconds of missed ticks to make up for after an outage.
-    catch_up: float = option(0.0, duration(zero=True))
+    catch_up: float = option(0.0, duration(zero=True, days=MOST_CATCH_UP_DAYS))
     enabled: bool = option(True, boolean)
 
 

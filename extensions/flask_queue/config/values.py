@@ -91,13 +91,18 @@ def whole_number(minimum: int, maximum: int) -> Parser:
 priority = whole_number(-(2**31), LARGEST)
 
 
-def duration(*, zero: bool = False) -> Parser:
-    """A length of time as seconds: from a number, a timedelta, or words as "5 minutes"."""
-    allowed = f'a number of seconds{", 0 or more" if zero else " above 0"} (or "5 minutes")'
+def duration(*, zero: bool = False, days: int | None = None) -> Parser:
+    """A length of time as seconds: from a number, a timedelta, or words as "5 minutes".
+
+    :param days: the longest that is allowed.
+    """
+    limit = f", up to {days} days" if days is not None else ""
+    allowed = f'a number of seconds{", 0 or more" if zero else " above 0"}{limit} (or "5 minutes")'
+    longest = LARGEST if days is None else days * 86400
 
     def parse(value: Any) -> float:
         seconds = _seconds(value)
-        if seconds is None or not (seconds >= 0 if zero else seconds > 0) or seconds > LARGEST:
+        if seconds is None or not (seconds >= 0 if zero else seconds > 0) or seconds > longest:
             raise Refused(allowed)
         return seconds
 

@@ -12,6 +12,8 @@ from ..errors import ConcurrencyKeyError, ConfigurationError, QueueError
 
 #: Longest key that is stored as it stands, in characters. Longer ones are stored as a digest.
 KEY_LENGTH = 180
+#: Longest time that a slot is held, in seconds: no database counts beyond the year 9999.
+LONGEST_DURATION = 2**31 - 1
 _DIGEST_MARK = "#sha256:"
 
 
@@ -58,8 +60,11 @@ class Concurrency:
             raise ConfigurationError(f"Concurrency(to={self.to!r}): the number of slots is a whole number, at least 1.")
         if self.on_conflict not in ("block", "discard"):
             raise ConfigurationError(f'Concurrency(on_conflict={self.on_conflict!r}): allowed are "block" and "discard".')
-        if self.duration is not None and not self._seconds(0) > 0:
-            raise ConfigurationError(f"Concurrency(duration={self.duration!r}): a timedelta or seconds, more than 0.")
+        is_time = isinstance(self.duration, timedelta | int | float) and not isinstance(self.duration, bool)
+        if self.duration is not None and not (is_time and 0 < self._seconds(0) <= LONGEST_DURATION):
+            raise ConfigurationError(
+                f"Concurrency(duration={self.duration!r}): a timedelta or seconds, more than 0 and at most {LONGEST_DURATION}."
+            )
 
     def _seconds(self, default: float) -> float:
         if self.duration is None:

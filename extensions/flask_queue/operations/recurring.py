@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from random import randint
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from ..database import AnyRow, insert_ignoring, now
 from ..models.recurring_run import recurring_runs
 from ..models.recurring_task import recurring_tasks
-from .enqueue import NewJob, enqueue
+from .enqueue import NewJob, database_time, enqueue
 
 _TASK = recurring_tasks.c.key == bindparam("task_key")
 _ALL = select(recurring_tasks).order_by(recurring_tasks.c.key)
@@ -98,8 +99,13 @@ def enqueue_tick(connection: Connection, key: str, tick: datetime, job: NewJob) 
 
 
 def record_extra_run(connection: Connection, key: str, job_id: int) -> None:
-    """Keep a run that somebody asked for by hand, at an instant of its own."""
-    connection.execute(insert(recurring_runs).values(task_key=key, run_at=now(), job_id=job_id, created_at=now()))
+    """Keep a run that somebody asked for by hand, at an instant of its own: between those of others, and of no schedule."""
+    recorded = False
+    while not recorded:
+        moment = database_time(connection)  # SQLite's clock counts milliseconds
+        run_at = moment.replace(microsecond=moment.microsecond // 1000 * 1000 + randint(1, 999))
+        run = {"task_key": key, "run_at": run_at, "job_id": job_id, "created_at": now()}
+        recorded = insert_ignoring(connection, recurring_runs, run)
 
 
 def last_runs(connection: Connection) -> dict[str, datetime]:

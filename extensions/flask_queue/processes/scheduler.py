@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..client.recurring import job_of
-from ..config import SchedulerOptions
+from ..config import MOST_CATCH_UP_DAYS, SchedulerOptions
 from ..database import AnyRow
 from ..errors import QueueError
 from ..jobs.schedules import Schedule
@@ -21,7 +21,7 @@ from .registered import Process
 from .runtime import Runtime
 
 #: Runs are kept so long, in seconds: no scheduler is ever so late that it could fire an older one again.
-KEEP_RUNS = 90 * 86400.0
+KEEP_RUNS = (MOST_CATCH_UP_DAYS + 30) * 86400.0
 #: No more than so many missed instants of one task are made up for at once.
 MOST_CATCH_UPS = 1000
 #: So many ticks are enqueued side by side, and no tick holds up later ones for longer than this, in seconds.
@@ -127,7 +127,7 @@ class Scheduler(Process):
                 known = (identity, schedule.next_after(_start(row, moment, self._watching_since or moment)))
             due = _instants(schedule, known[1], moment)
             self._next[key] = (identity, schedule.next_after(due[-1])) if due else known
-        except QueueError as error:  # a schedule that an older or newer version wrote
+        except (QueueError, ArithmeticError) as error:  # what an older or newer version wrote
             self.runtime.handle_thread_error(error)
             self._next.pop(key, None)
             return []
@@ -173,14 +173,20 @@ def _start(row: AnyRow, moment: datetime, watching_since: datetime) -> datetime:
 
 
 def _instants(schedule: Schedule, first: datetime, moment: datetime) -> list[datetime]:
-    """The latest instants of a schedule from `first` to `moment`."""
+    """The latest instants of a schedule from `first`, which is one, to `moment`; no more than can be made up for."""
+    reach = timedelta(minutes=15)  # after a long sleep only the end matters, so it is looked for from there
+    while moment - reach > first:
+        found = _walk(schedule, schedule.next_after(moment - reach), moment)
+        if len(found) >= MOST_CATCH_UPS:
+            return found[-MOST_CATCH_UPS:]
+        reach *= 2
+    return _walk(schedule, first, moment)[-MOST_CATCH_UPS:]
+
+
+def _walk(schedule: Schedule, instant: datetime, moment: datetime) -> list[datetime]:
     found: list[datetime] = []
-    instant = first
     while instant <= moment:
         found.append(instant)
-        if len(found) > 2 * MOST_CATCH_UPS:  # after a long sleep only the end matters
-            found = found[-MOST_CATCH_UPS:]
-            instant = max(instant, moment - timedelta(days=1))
         instant = schedule.next_after(instant)
     return found
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
 
 from flask_queue import Concurrency, FlaskQueue
 
@@ -98,3 +102,25 @@ def test_a_job_that_its_concurrency_rule_discards_is_told(run: Run, queue: Flask
     assert "Enqueued job" in run("enqueue", "only_one").stdout
     assert run("enqueue", "only_one").stdout.startswith("Not enqueued: the concurrency rule of only_one discarded it")
     assert queue.jobs.all_states.count() == 1
+
+
+def test_a_job_that_waits_for_a_commit_elsewhere_is_enqueued_at_once(
+    make_app: Callable[..., Flask], queue: FlaskQueue, db: SQLAlchemy, database_url: str
+) -> None:
+    """Nobody would commit: the command has no transaction of its own beside the job's."""
+
+    def key() -> object:
+        return db.session.execute(text("SELECT 1")).scalar()  # begins the application's transaction
+
+    @queue.job(name="after", after_commit=True, concurrency=Concurrency(key=key))
+    def after() -> None: ...
+
+    @queue.job(name="inside", transactional=True)
+    def inside() -> None: ...
+
+    app = make_app(QUEUE_BIND_KEY=None, SQLALCHEMY_DATABASE_URI=database_url)
+    for name in ("after", "inside"):
+        result = app.test_cli_runner().invoke(args=["queue", "enqueue", name])
+        assert "Enqueued job" in result.stdout, result.output
+    with app.app_context():
+        assert [job.name for job in queue.jobs.ready.all()] == ["after", "inside"]

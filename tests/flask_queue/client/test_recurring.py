@@ -69,6 +69,11 @@ def test_a_key_can_be_had_once(app: Flask, queue: FlaskQueue) -> None:
         ({"priority": 2**40}, ConfigurationError),
         ({"queue": "a*"}, ConfigurationError),
         ({"args": [NotImplemented]}, ArgumentError),
+        ({"catch_up": timedelta(days=61)}, ConfigurationError),
+        ({"catch_up": timedelta.max}, ConfigurationError),
+        ({"catch_up": float("inf")}, ConfigurationError),
+        ({"catch_up": -1}, ConfigurationError),
+        ({"catch_up": "a day"}, ConfigurationError),
         ({"key": ""}, ConfigurationError),
         ({"key": "x" * 256}, ConfigurationError),
         ({"key": "a\nb"}, ConfigurationError),
@@ -109,6 +114,18 @@ def test_a_task_runs_now_beside_its_planned_runs(app: Flask, queue: FlaskQueue, 
     queue.unschedule_recurring_task("task")
     with pytest.raises(RecurringTaskNotFound):
         task.run_now()
+
+
+@pytest.mark.behaviour("H30")
+def test_runs_asked_for_at_once_are_all_kept_and_take_no_planned_instant(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    """SQLite's clock counts milliseconds: several fall into each, and every thousandth on an instant of a schedule."""
+    plain(queue)
+    queue.schedule_recurring_task("task", job="job", schedule="every year")
+    task = queue.recurring_tasks["task"]
+    handles = [task.run_now() for _ in range(50)]
+    runs = tables.runs("task")
+    assert sorted(run.job_id for run in runs) == [handle.id for handle in handles]
+    assert not any(run.run_at.microsecond % 1000 == 0 for run in runs)
 
 
 @pytest.mark.behaviour("H30")

@@ -39,6 +39,11 @@ def limit(rule: Concurrency, *args: Any) -> Limit | None:
         {"to": "1"},
         {"duration": 0},
         {"duration": timedelta(seconds=-1)},
+        {"duration": timedelta.max},
+        {"duration": float("inf")},
+        {"duration": float("nan")},
+        {"duration": True},
+        {"duration": "5 minutes"},
         {"key": "x"},
     ],
 )
