@@ -177,7 +177,7 @@ class FlaskQueue(Registry):
         """Delete jobs that finished at least `older_than` seconds ago (default `QUEUE_CLEAR_FINISHED_JOBS_AFTER`).
 
         :param name: jobs of this name only.
-        :param batch_size: rows of one transaction.
+        :param batch_size: rows of one transaction, at least 1.
         :param pause: seconds between two transactions.
         :return: how many were deleted.
         """

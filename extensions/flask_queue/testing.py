@@ -48,7 +48,7 @@ def inline() -> Iterator[None]:
 def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> bool:
     args, kwargs = decode(job.arguments, references=client.references)
     result: Any = handle.call.definition.function(*args, **kwargs)
-    if handle.call.definition.is_async:
+    if asyncio.iscoroutine(result):  # a coroutine function that is wrapped does not say that it is one
         asyncio.run(result)
     handle.enqueued = True
     return True

@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from .group import current_queue
 from .output import echo_fields, echo_json, echo_table, printable_lines
-from .parameters import STATES, filtered, filters, find_job
+from .parameters import COUNT, STATES, filtered, filters, find_job
 
 if TYPE_CHECKING:
     from ..client import JobHandle
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("list", short_help="List jobs.")
 @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
 @filters
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="At most N.")
+@click.option("--limit", type=COUNT, default=20, show_default=True, metavar="N", help="At most N.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @with_appcontext
 def list_jobs(state: str | None, queue_name: str | None, name: str | None, limit: int, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..config.values import Refused, closest, duration
+from ..config.values import LARGEST, Refused, closest, duration
 from ..errors import QueueError
 from ..models import State
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 STATES = [state.value for state in State]
+#: How many jobs at most: a number that every database takes.
+COUNT = click.IntRange(min=1, max=LARGEST)
 
 
 def length_of_time(value: str) -> float:

@@ -9,11 +9,12 @@ from ..processes.drain import Drain
 from ..supervisors.signals import trapped
 from .group import current_queue
 from .output import counted
+from .parameters import COUNT
 from .progress import performed_jobs_counted
 
 
 @click.command(short_help="Run what is due, then exit.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Run at most N jobs.")
+@click.option("--limit", type=COUNT, metavar="N", help="Run at most N jobs.")
 @click.option("--queues", default="*", show_default=True, help='Names in order of preference; "mail*" is all that begin so.')
 @with_appcontext
 def work(limit: int | None, queues: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ..config.values import LARGEST
+from ..errors import ConfigurationError
 from ..globals import running_job
 from ..operations.clear import clear_finished as clear_batch
 from ..operations.clear import clear_keys
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 def clear_finished(client: Client, older_than: float | None, *, name: str | None, batch_size: int, pause: float) -> int:
     """See `FlaskQueue.clear_finished`. Inside a job it stops early when its worker is told to stop."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= LARGEST:
+        raise ConfigurationError(f"batch_size={batch_size!r}: a whole number from 1 to {LARGEST}.")
     seconds = client.settings.clear_finished_jobs_after if older_than is None else older_than
     cleared = 0
     while True:

@@ -41,7 +41,7 @@ class RecurringTask:
 class TaskChecks:
     """What only the layers above can tell about a task."""
 
-    #: Whether a job of this name, or at this import path, exists.
+    #: Whether a job of this name, or at this import path, exists; raises a QueueError when that path cannot be imported.
     known_job: Callable[[str], bool]
     #: Raises a QueueError for a schedule, in a zone, that is none.
     check_schedule: Callable[[str, str], object]
@@ -95,8 +95,7 @@ def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChe
     if "command" in options:
         yield "commands are not run, for text is not evaluated; name a job with `job:` or `class:`"
     elif task.job:
-        if not checks.known_job(task.job):
-            yield f"Class name doesn't correspond to an existing class: no job is registered as {task.job!r} or found there"
+        yield from _job_complaints(task.job, checks)
     elif options.get("job") is None and options.get("class") is None:
         yield "either job or class must be present"
     for name in options:
@@ -105,6 +104,14 @@ def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChe
     if task.schedule:
         yield from _raised(lambda: checks.check_schedule(task.schedule, task.time_zone or checks.time_zone))
     yield from _raised(lambda: checks.check_arguments(task.args, task.kwargs))
+
+
+def _job_complaints(name: str, checks: TaskChecks) -> Iterator[str]:
+    try:
+        if not checks.known_job(name):
+            yield f"Class name doesn't correspond to an existing class: no job is registered as {name!r} or found there"
+    except QueueError as error:
+        yield str(error)
 
 
 def _raised(check: Callable[[], object]) -> Iterator[str]:

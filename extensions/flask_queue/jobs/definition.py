@@ -269,7 +269,10 @@ class Definitions(Mapping[str, JobDefinition[Any, Any]]):
         self._by_name[definition.name] = definition
 
     def find(self, name: str) -> JobDefinition[Any, Any] | None:
-        """The job registered as `name`, or else the one that an import path leads to (for names in configuration files)."""
+        """The job registered as `name`, or else the one that an import path leads to (for names in configuration files).
+
+        :raises ConfigurationError: when a module that is there cannot be imported.
+        """
         if name in self._by_name:
             return self._by_name[name]
         module_name, _, attribute = name.rpartition(".")
@@ -277,6 +280,8 @@ class Definitions(Mapping[str, JobDefinition[Any, Any]]):
             found = getattr(importlib.import_module(module_name), attribute, None) if module_name else None
         except (ImportError, TypeError, ValueError):  # no such module, or no name that a module could have
             return None
+        except Exception as error:  # the module is there, and broken
+            raise ConfigurationError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
         return found if isinstance(found, JobDefinition) and found.name in self._by_name else self._by_name.get(name)
 
     def async_names(self) -> list[str]:

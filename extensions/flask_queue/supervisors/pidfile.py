@@ -7,7 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ..errors import AlreadyRunning
+from ..errors import AlreadyRunning, ConfigurationError
 
 
 class Pidfile:
@@ -20,6 +20,7 @@ class Pidfile:
     def __enter__(self) -> Pidfile:
         """
         :raises AlreadyRunning: when a live supervisor owns the file.
+        :raises ConfigurationError: when there can be no such file.
         """
         if self.path is not None:
             self._descriptor = self._lock(self.path)
@@ -58,8 +59,11 @@ class Pidfile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except PermissionError:
-            raise _already_running(path) from None
+        except OSError as error:
+            if isinstance(error, PermissionError) and os.path.isfile(path):
+                raise _already_running(path) from None  # another user's
+            reason = error.strerror or type(error).__name__
+            raise ConfigurationError(f"QUEUE_PIDFILE is {str(path)!r}, which cannot be written: {reason}.") from error
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

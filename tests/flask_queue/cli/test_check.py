@@ -77,6 +77,22 @@ def test_arguments_that_cannot_be_stored_are_a_problem(run: Run, tmp_path: Path)
     assert f"{tmp_path / 'recurring.yml'}: sum: argument 'rate', [0]: " in result.stderr
 
 
+@pytest.mark.behaviour("N1", "M5")
+def test_a_job_in_a_module_that_cannot_be_imported_is_a_problem(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no_python.py").write_text("def job(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "recurring.yml").write_text(
+        "broken: {class: no_python.job, schedule: every day}\ngone: {job: gone, schedule: every day}\n"
+    )
+    result = run("check")
+    assert (result.exit_code, result.stdout) == (1, "")
+    _, broken, gone = result.stderr.splitlines()
+    assert broken.startswith(f"{tmp_path / 'recurring.yml'}: broken: no_python cannot be imported: SyntaxError: ")
+    assert gone.startswith(f"{tmp_path / 'recurring.yml'}: gone: ")
+
+
 @pytest.mark.behaviour("N1")
 def test_unreadable_yaml_is_a_problem(run: Run, tmp_path: Path) -> None:
     (tmp_path / "queue.yml").write_text("workers: [\n")

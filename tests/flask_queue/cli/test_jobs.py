@@ -42,6 +42,14 @@ def test_jobs_are_chosen_by_state_queue_and_name(run: Run, jobs: SimpleNamespace
     assert ids("--state", "failed", "--limit", "2") == failed[:2]
 
 
+@pytest.mark.behaviour("N6")
+@pytest.mark.parametrize("limit", ["0", "99999999999999999999"])
+def test_an_impossible_number_of_jobs_is_refused(run: Run, jobs: SimpleNamespace, limit: str) -> None:
+    result = run("list", "--limit", limit)
+    assert result.exit_code == 2
+    assert f"{limit} is not in the range 1<=x<=2147483647" in result.stderr
+
+
 @pytest.mark.parametrize(("option", "value"), [("--queue", "mial"), ("--name", "welcom")])
 def test_an_unknown_name_is_refused_with_the_likely_one(run: Run, jobs: SimpleNamespace, option: str, value: str) -> None:
     result = run("list", option, value)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from flask_queue import FlaskQueue
+from flask_queue.errors import ConfigurationError
 from flask_queue.models import concurrency_keys
 from flask_queue.operations.clear import clear_finished, clear_keys
 from tests.harness.databases import connect
@@ -37,6 +40,16 @@ def test_finished_jobs_and_only_those_are_cleared(app: Flask, queue: FlaskQueue,
     assert queue.clear_finished() == 5
     assert {row.id for row in tables.jobs()} == {handle.id for handle in others}
     assert len(tables.attempts(failed.id)) == 1
+
+
+@pytest.mark.behaviour("O1")
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, 2**31])
+def test_impossible_batches_are_refused(app: Flask, queue: FlaskQueue, size: Any) -> None:
+    plain(queue).enqueue()
+    queue.work()
+    with pytest.raises(ConfigurationError, match=f"batch_size={size}: a whole number from 1"):
+        queue.clear_finished(0, batch_size=size)
+    assert queue.jobs.finished.count() == 1
 
 
 @pytest.mark.behaviour("O2")

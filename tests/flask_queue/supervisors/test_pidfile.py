@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_queue.errors import AlreadyRunning
+from flask_queue.errors import AlreadyRunning, ConfigurationError
 from flask_queue.supervisors.pidfile import Pidfile
 
 pytestmark = pytest.mark.behaviour("J11")
@@ -68,12 +69,30 @@ def test_an_owner_that_was_killed_keeps_nobody_out(tmp_path: Path) -> None:
 def test_a_file_that_must_not_be_written_is_taken_for_somebody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user's supervisor lives there. (Root may write everywhere, so that the refusal is made up.)"""
 
-    def refuse(*args: object) -> int:
-        raise PermissionError
-
+    (tmp_path / "queue.pid").touch()
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(AlreadyRunning):
         Pidfile(tmp_path / "queue.pid").__enter__()
+
+
+def refuse(*args: object) -> int:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_folder_that_must_not_be_written_is_no_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ConfigurationError, match=r"queue\.pid', which cannot be written: Permission denied\."):
+        Pidfile(tmp_path / "queue.pid").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("folder", "Is a directory"), ("file/queue.pid", "File exists"), ("file/in/it", "Not a directory")]
+)
+def test_a_place_where_no_file_can_be_is_said(tmp_path: Path, path: str, reason: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=f"QUEUE_PIDFILE is '{tmp_path / path}', which cannot be written: {reason}"):
+        Pidfile(tmp_path / path).__enter__()
 
 
 def test_only_its_creator_removes_it(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def show(job_id: int) -> ResponseReturnValue:
         listing=LISTINGS[State(job.state)],
         attempts=attempts,
         shown_attempts=SHOWN_ATTEMPTS,
-        is_registered=queue.find_definition(job.name) is not None,
+        is_registered=job.name in queue.definitions,
     )
 
 

@@ -42,7 +42,7 @@ class TaskLine:
             next_run_at = task.next_run_at
         except QueueError as error:
             return cls(task, None, str(error))
-        known = current_queue().find_definition(task.job_name) is not None
+        known = task.job_name in current_queue().definitions
         return cls(task, next_run_at, None if known else f"No job {task.job_name} is registered.")
 
 

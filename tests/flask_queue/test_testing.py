@@ -1,0 +1,31 @@
+"""Help for tests of applications, where theirs do not show it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queue import FlaskQueue, testing
+
+
+@pytest.mark.behaviour("D1")
+@pytest.mark.databases("sqlite")
+def test_coroutines_run_inline_also_those_that_do_not_look_like_any(app: Flask, queue: FlaskQueue) -> None:
+    ran: list[str] = []
+
+    async def function(name: str) -> None:
+        await asyncio.sleep(0)
+        ran.append(name)
+
+    @functools.wraps(function)
+    def wrapped(*args: Any) -> Any:
+        return function(*args)
+
+    with testing.inline():
+        queue.job(function, name="plain").enqueue("plain")
+        queue.job(wrapped, name="wrapped").enqueue("wrapped")
+    assert ran == ["plain", "wrapped"]
