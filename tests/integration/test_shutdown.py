@@ -114,7 +114,7 @@ def test_the_supervisor_beats_until_its_children_have_ended(site: Site, mode: st
     supervisor = site.supervisor()
     site.wait_until(lambda: site.ledger.started("running"))
     supervisor.signal(signal.SIGTERM)
-    beats = set()
+    beats: set[object] = set()
 
     def has_beaten_thrice() -> bool:
         beats.update(row.last_heartbeat_at for row in site.tables.processes("Supervisor"))
