@@ -48,13 +48,21 @@ def fields_of(listing: Listing) -> tuple[str, ...]:
     return COMMON + SPECIAL.get(listing.state, ())
 
 
-def read(source: Mapping[str, str], listing: Listing, zone: ZoneInfo) -> Filters:
-    """The filters in the query or form `source`. Times without a zone are those of `zone`."""
+def read(source: Mapping[str, str], listing: Listing, zone: ZoneInfo, *, may_search: bool) -> Filters:
+    """The filters in the query or form `source`.
+
+    :param zone: of times without one
+    :param may_search: whether arguments may be searched. They are as they are stored: whoever searches can find out, letter by
+        letter, what `QUEUE_FILTER_ARGUMENTS` hides.
+    """
     texts = {name: source.get(name, "").strip() for name in fields_of(listing)}
     texts = {name: text for name, text in texts.items() if text}
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, text in texts.items():
+        if name == "search" and not may_search:
+            problems.append("Only an admin may search arguments, for they are searched with what is hidden in them.")
+            continue
         try:
             values[name] = moment(text, zone) if name.startswith("finished_") else text
         except ValueError:

@@ -179,6 +179,23 @@ def test_filters_work_in_any_combination(admin: Visitor, add: Add) -> None:
     assert ids(**between, queue="mail") == {1}
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.behaviour("P5")
+@pytest.mark.parametrize("text", ["s3", "x"])
+def test_who_is_no_admin_cannot_find_hidden_arguments_out_by_searching(
+    site_app: Flask, enqueue: Callable[..., int], text: str
+) -> None:
+    job_id = enqueue("quiet", password="s3cret")
+    for role in ("viewer", "operator"):
+        page = Visitor(site_app, role).get("/jobs/ready", query_string={"search": text})
+        assert (page.ids, page.heading) == ([job_id], "Ready 1")
+        assert "Only an admin may search" in page.notices[0]
+        assert page.main.all("input", name="search") == []
+    admin = Visitor(site_app, "admin")
+    assert admin.get("/jobs/ready", query_string={"search": text}).ids == ([job_id] if text == "s3" else [])
+    assert len(admin.get("/jobs/ready").main.all("input", name="search")) == 1
+
+
 @pytest.mark.behaviour("P9")
 def test_times_are_read_and_shown_in_the_zone_of_the_application(make_site: Callable[..., Flask], queue: FlaskQueue) -> None:
     app = make_site(QUEUE_TIME_ZONE="Etc/GMT+12")  # half a day behind UTC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from werkzeug import Response
 
 from ...errors import InvalidTransition, QueueError
 from ...models import State
+from ..access import current_role
 from ..addresses import way_back
 from ..current import current_queue
 from ..filters import Filters, read
@@ -23,6 +24,7 @@ from ..queries.counts import Size, counts
 from ..queries.lists import SCAN_LIMIT, count_matching, listed, matching_ids
 from ..queries.overview import GROUPED_LIMIT, errors_by_class
 from ..rendering import render, zone
+from ..roles import Role
 
 if TYPE_CHECKING:
     from ...client import JobHandle
@@ -36,7 +38,7 @@ BULK_LIMIT = 3_000
 def show(listing: Listing) -> ResponseReturnValue:
     """One page of the jobs in one state."""
     queue = current_queue()
-    filters = read(request.args, listing, zone())
+    filters = _read(request.args, listing)
     with queue.database.connect() as connection:
         sizes = counts(connection, closely={listing.state})
         total = count_matching(connection, listing, filters) if filters else sizes[listing.state]
@@ -112,10 +114,14 @@ def _one_by_one(filters: Filters, verb: Callable[[JobHandle], object]) -> int:
 
 def _filters(listing: Listing) -> Filters:
     """The filters in the form. One that is not understood must not be left out: the button would do more than it said."""
-    filters = read(request.form, listing, zone())
+    filters = _read(request.form, listing)
     if filters.problems:
         abort(400, " ".join((*filters.problems, "Nothing was changed.")))
     return filters
+
+
+def _read(source: Mapping[str, str], listing: Listing) -> Filters:
+    return read(source, listing, zone(), may_search=current_role() == Role.ADMIN)
 
 
 def _back_to(listing: Listing) -> Response:
