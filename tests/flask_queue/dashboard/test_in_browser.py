@@ -97,6 +97,51 @@ def test_a_queue_is_paused_and_resumed(tab: Tab, enqueue: Callable[..., int], si
     assert tab.complaints == []
 
 
+def refreshed(page: Page) -> None:
+    """Let the page ask for fresh numbers now: as if it had been away. (It asks by itself every five seconds.)"""
+    with page.expect_response(page.url):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+@pytest.mark.behaviour("P23")
+def test_the_focus_stays_with_its_job_when_rows_come_and_go(
+    browser: Browser, address: str, add_failed: Callable[..., None]
+) -> None:
+    tab = Tab(browser, address)
+    add_failed({"id": 4}, {"id": 5})
+    page = tab.goto("failed")
+    page.locator("form[action$='/5/discard'] button").focus()
+    add_failed({"id": 6})
+    refreshed(page)
+    expect(page.locator("form[action$='/6/discard'] button")).to_be_visible()
+    expect(page.locator("form[action$='/5/discard'] button")).to_be_focused()
+    page.locator("tr", has=page.locator("a[href$='/jobs/5']")).locator("a.quiet").focus()  # others lead to the same queue
+    add_failed({"id": 7})
+    refreshed(page)
+    expect(page.locator("form[action$='/7/discard'] button")).to_be_visible()
+    expect(page.locator("tr", has=page.locator("a[href$='/jobs/5']")).locator("a.quiet")).to_be_focused()
+    assert tab.complaints == []
+    tab.context.close()
+
+
+@pytest.mark.behaviour("P23")
+def test_no_other_job_gets_the_focus_of_one_that_is_gone(
+    browser: Browser, address: str, add_failed: Callable[..., None], site_app: Flask, queue: FlaskQueue
+) -> None:
+    tab = Tab(browser, address)
+    add_failed({"id": 4}, {"id": 5}, {"id": 6})
+    page = tab.goto("failed")
+    page.locator("form[action$='/5/discard'] button").focus()
+    with site_app.app_context():
+        handle = queue.jobs.get(5)
+        assert handle is not None
+        handle.discard()
+    refreshed(page)
+    expect(page.locator("form[action$='/5/discard'] button")).to_have_count(0)
+    assert page.evaluate("document.activeElement === document.body")
+    tab.context.close()
+
+
 @pytest.mark.behaviour("P4", "P23")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])

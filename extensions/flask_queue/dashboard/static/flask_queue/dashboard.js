@@ -77,16 +77,25 @@
     label.textContent = !live ? "Paused" : state === "lost" ? "No answer" : state === "held" ? "Waiting" : "Live";
   }
 
+  // What an element does, and in which row: by this it is found again, wherever rows that came or went have moved it.
+  function identity(element) {
+    const form = element.form ?? element.parentElement.querySelector("form");
+    const target = element.id || element.getAttribute("href") || form?.getAttribute("action") || element.textContent;
+    const row = element.closest("tr, li")?.querySelector("a")?.getAttribute("href") ?? "";
+    return [element.localName, target, row].join("\n");
+  }
+
   function replace(fresh) {
     const focused = document.activeElement;
-    const place = main.contains(focused) ? [...main.querySelectorAll("a, button, summary")].indexOf(focused) : -1;
+    const lost = main.contains(focused) && focused.matches("a, button, summary") ? identity(focused) : "";
     for (const part of document.querySelectorAll("[data-part]")) {
       const other = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
       if (other && part.innerHTML !== other.innerHTML) part.replaceChildren(...other.childNodes);
     }
     main.dataset.now = fresh.getElementById("main").dataset.now;
-    if (place >= 0 && !main.contains(document.activeElement)) {
-      main.querySelectorAll("a, button, summary")[place]?.focus({ preventScroll: true });
+    if (lost && !main.contains(document.activeElement)) {
+      const same = [...main.querySelectorAll("a, button, summary")].filter((each) => identity(each) === lost);
+      if (same.length === 1) same[0].focus({ preventScroll: true }); // else nothing, rather than the button of another job
     }
     readClock();
     tick();
