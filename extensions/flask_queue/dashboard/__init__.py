@@ -14,6 +14,9 @@ from .routes import add_routes
 
 __all__ = ["create_blueprint"]
 
+#: What `errors.refuse` has pages for. By their codes: a handler of the application for a code goes before one for all of them.
+REFUSALS = (400, 401, 403, 404)
+
 
 def create_blueprint(url_prefix: str) -> Blueprint:
     """A blueprint for one application.
@@ -29,6 +32,8 @@ def create_blueprint(url_prefix: str) -> Blueprint:
         static_url_path="/static",
     )
     add_routes(blueprint)
+    for code in REFUSALS:
+        blueprint.register_error_handler(code, late("errors.refuse"))
     blueprint.register_error_handler(HTTPException, late("errors.refuse"))
     blueprint.register_error_handler(DatabaseError, late("errors.apologize"))
     blueprint.after_request(late("rendering.add_headers"))

@@ -12,6 +12,7 @@ from flask_login import LoginManager, UserMixin
 from flask_wtf import CSRFProtect
 
 from flask_queue import FlaskQueue
+from flask_queue.dashboard.errors import TITLES
 from flask_queue.dashboard.roles import ROLES, Role
 from flask_queue.dashboard.routes import ACTIONS, OPEN, PAGES
 
@@ -71,6 +72,25 @@ def test_no_address_is_left_out_of_the_tables_of_roles(site_app: Flask) -> None:
 def test_the_address_works_with_and_without_a_slash_at_its_end(admin: Visitor, path: str) -> None:
     page = admin.get(path)
     assert (page.status, page.response.history) == (200, ())
+
+
+@SAFE
+@pytest.mark.behaviour("P22")
+def test_refusals_are_the_dashboards_own_where_the_application_has_pages_for_them(site_app: Flask) -> None:
+    for code in TITLES:
+        site_app.register_error_handler(code, lambda error: ("The page of the application", 418))
+    page = Visitor(site_app, "nobody").get("/jobs/")
+    assert (page.status, "QUEUE_AUTHORIZE" in page.text) == (403, True)
+    admin = Visitor(site_app, "admin")
+    assert admin.send("/jobs/theme", {"csrf_token": admin.token(), "theme": "pink"}).status_code == 400
+    site_app.login_manager.login_view = None  # type: ignore[attr-defined]
+    assert site_app.test_client().get("/jobs/").status_code == 401
+    assert admin.get("/elsewhere").status == 418
+
+
+@SAFE
+def test_all_refusals_that_have_a_page_are_registered(site_app: Flask) -> None:
+    assert set(site_app.error_handler_spec["flask_queue"]) == {*TITLES, None}
 
 
 # --- who decides --------------------------------------------------------------------------------------
