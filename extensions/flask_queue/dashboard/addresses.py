@@ -33,11 +33,12 @@ class NameConverter(PathConverter):
         return _ESCAPE + urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
     def to_python(self, value: str) -> str:
-        if is_plain(value):
-            return value
-        if not value.startswith(_ESCAPE):
+        if not is_plain(value) and not value.startswith(_ESCAPE):
             raise ValidationError
-        return unescape(value.removeprefix(_ESCAPE))
+        name = value if is_plain(value) else unescape(value.removeprefix(_ESCAPE))
+        if "\0" in name:  # which PostgreSQL refuses to look for
+            raise ValidationError
+        return name
 
 
 def is_plain(name: str) -> bool:
@@ -71,7 +72,10 @@ def way_back(default: str) -> str:
 def is_own_page(target: str) -> bool:
     """Whether an address is a path below the dashboard, however it is read."""
     home = url_for(".overview")
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # no address at all, such as "//["
+        return False
     return (
         (target.startswith(home) or parts.path == home.rstrip("/"))
         and not parts.scheme

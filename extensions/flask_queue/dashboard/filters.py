@@ -55,7 +55,7 @@ def read(source: Mapping[str, str], listing: Listing, zone: ZoneInfo, *, may_sea
     :param may_search: whether arguments may be searched. They are as they are stored: whoever searches can find out, letter by
         letter, what `QUEUE_FILTER_ARGUMENTS` hides.
     """
-    texts = {name: source.get(name, "").strip() for name in fields_of(listing)}
+    texts = {name: source.get(name, "").replace("\0", "").strip() for name in fields_of(listing)}  # PostgreSQL refuses NUL
     texts = {name: text for name, text in texts.items() if text}
     values: dict[str, Any] = {}
     problems: list[str] = []
