@@ -142,6 +142,19 @@ def test_no_other_job_gets_the_focus_of_one_that_is_gone(
     tab.context.close()
 
 
+@pytest.mark.behaviour("P23")
+def test_what_somebody_chose_holds_at_the_address_without_a_slash_too(browser: Browser, address: str) -> None:
+    tab = Tab(browser, address)
+    page = tab.goto("failed")
+    page.locator("[data-live-toggle]").click()
+    page.get_by_role("button", name="Dark colours").click()
+    page.goto(f"{address}/jobs")
+    expect(page.locator("[data-live-label]")).to_have_text("Paused")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert tab.complaints == []
+    tab.context.close()
+
+
 @pytest.mark.behaviour("P4", "P23")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])

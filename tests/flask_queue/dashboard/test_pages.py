@@ -140,7 +140,7 @@ def test_all_links_stay_where_the_dashboard_is_mounted(
     "target",
     ["//evil.example", "/\\evil.example", "https://evil.example/jobs/", "/jobs/../logout", "/jobs/\\..\\..",
      "javascript:alert(1)", "/elsewhere", "/jobsite", "\t//evil.example", "/jobs/\n//evil", "http:/jobs/",
-     "///evil.example/jobs/", ""],
+     "///evil.example/jobs/", "//[", ""],
 )  # fmt: skip
 def test_no_form_leads_off_the_dashboard(operator: Visitor, target: str) -> None:
     response = operator.send("/jobs/queues/mail/pause", {"csrf_token": operator.token(), "next": target})
@@ -159,12 +159,23 @@ def test_a_form_leads_back_to_the_page_it_was_on(operator: Visitor, add_failed: 
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
-    "query", ["?endpoint=x", "?_external=1&_scheme=ftp&_anchor=a", "?job_id=7", "?name=a&name=b", "?%00=%00"]
+    "query",
+    ["?endpoint=x", "?_external=1&_scheme=ftp&_anchor=a", "?job_id=7", "?name=a&name=b", "?%00=%00", "?search=%00&queue=%00"],
 )
 def test_an_odd_query_is_harmless(viewer: Visitor, add: Add, query: str) -> None:
     add({"id": 1})
     for path in ("", "ready", "1", "queues/default"):
         assert viewer.get(f"/jobs/{path}{query}").status == 200
+
+
+@pytest.mark.behaviour("P15")
+def test_text_that_no_database_can_hold_is_found_nowhere_and_breaks_nothing(admin: Visitor, add_failed: Add) -> None:
+    add_failed({"id": 1})
+    for name in ("search", "queue", "name", "error_class"):
+        assert admin.get("/jobs/failed", query_string={name: "\0"}).ids == [1]
+        assert admin.get("/jobs/failed", query_string={name: "\0none"}).ids == []
+    for path in ("queues/~AA", "queues/%00", "queues/a%00", "recurring/~AA", "recurring/%00"):
+        assert admin.get(f"/jobs/{path}").status == 404
 
 
 # --- colours ------------------------------------------------------------------------------------------
@@ -178,8 +189,23 @@ def test_the_colours_somebody_chose_are_remembered_without_a_script(viewer: Visi
     page = viewer.post("/jobs/theme", {"csrf_token": viewer.token(), "theme": "dark", "next": "/jobs/failed"})
     assert (theme, page.path, page.tree.all("html")[0].attributes["data-theme"]) == ("auto", "/jobs/failed", "dark")
     assert viewer.send("/jobs/theme", {"csrf_token": viewer.token(), "theme": "pink"}).status_code == 400
-    viewer.client.set_cookie("flask_queue_theme", '"><script>', path="/jobs/")
+    viewer.client.set_cookie("flask_queue_theme", '"><script>', path="/jobs")
     assert viewer.get("/jobs/").tree.all("html")[0].attributes["data-theme"] == "auto"
+
+
+@pytest.mark.behaviour("P23")
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("prefix", "mount", "path"),
+    [("/jobs", "", "/jobs"), ("/jobs", "/site", "/site/jobs"), ("/a/b", "", "/a/b")],
+)
+def test_the_colours_are_those_of_the_address_without_a_slash_too(
+    make_site: Callable[..., Flask], prefix: str, mount: str, path: str
+) -> None:
+    viewer = Visitor(make_site(QUEUE_URL_PREFIX=prefix), "viewer", SCRIPT_NAME=mount)
+    [field] = viewer.get(f"{prefix}/").tree.all("form", data_themes="")[0].all("input", name="csrf_token")
+    sent = viewer.send(f"{prefix}/theme", {"csrf_token": field.attributes["value"], "theme": "dark"})
+    assert f"Path={path};" in sent.headers["Set-Cookie"].replace(", ", "; ") + ";"
 
 
 # --- when the database is away ------------------------------------------------------------------------

@@ -17,7 +17,6 @@ def choose() -> ResponseReturnValue:
     if chosen not in THEMES:
         abort(400, f"The theme is one of {', '.join(THEMES)}.")
     response = redirect(way_back(url_for(".overview")))
-    response.set_cookie(
-        THEME_COOKIE, chosen, max_age=ONE_YEAR, path=url_for(".overview"), samesite="Lax", secure=request.is_secure
-    )
+    path = url_for(".overview").rstrip("/") or "/"  # of "/jobs" too, which is served as well
+    response.set_cookie(THEME_COOKIE, chosen, max_age=ONE_YEAR, path=path, samesite="Lax", secure=request.is_secure)
     return response

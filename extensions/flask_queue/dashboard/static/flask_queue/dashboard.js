@@ -8,7 +8,8 @@
   const root = document.documentElement;
   const main = document.getElementById("main");
   if (!main) return;
-  const base = new URL(document.querySelector(".brand")?.href ?? location.href).pathname;
+  const home = new URL(document.querySelector(".brand")?.href ?? location.href).pathname;
+  const base = home.replace(/\/$/, "") || "/"; // without the slash: a cookie of "/jobs/" is not sent to "/jobs"
 
   function remember(name, value) {
     const secure = location.protocol === "https:" ? "; secure" : "";
