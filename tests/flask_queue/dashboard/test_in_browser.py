@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -152,6 +153,34 @@ def test_what_somebody_chose_holds_at_the_address_without_a_slash_too(browser: B
     expect(page.locator("[data-live-label]")).to_have_text("Paused")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert tab.complaints == []
+    tab.context.close()
+
+
+def contrast(page: Page, one: tuple[str, str], other: tuple[str, str]) -> float:
+    """How far two colours are from each other, as WCAG counts it; each a selector and a property."""
+
+    def luminance(selector: str, name: str) -> float:
+        colour = page.locator(selector).first.evaluate("(element, name) => getComputedStyle(element)[name]", name)
+        parts = [int(part) / 255 for part in re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour).groups()]  # type: ignore[union-attr]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(*one), luminance(*other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.behaviour("P23")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_small_or_thin_can_be_told_from_its_ground(
+    browser: Browser, address: str, add_failed: Callable[..., None], scheme: str
+) -> None:
+    add_failed({"id": 1})
+    tab = Tab(browser, address, color_scheme=scheme)
+    page = tab.goto("failed")
+    assert contrast(page, (".table th", "color"), (".table th", "backgroundColor")) >= 4.5
+    assert contrast(page, (".job-args", "color"), (".card", "backgroundColor")) >= 4.5
+    assert contrast(page, (".field input", "borderTopColor"), (".field input", "backgroundColor")) >= 3
+    assert contrast(page, (".field input", "borderTopColor"), ("body", "backgroundColor")) >= 3
     tab.context.close()
 
 
