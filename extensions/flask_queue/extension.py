@@ -242,7 +242,10 @@ class FlaskQueue(Registry):
             state.health_checks[name] = check
 
     def overview_note(self, label: str, note: Callable[[], Iterable[tuple[str, str, bool]]], url: str | None = None) -> None:
-        """Show something of another extension on the dashboard's overview: `note` gives (label, value, whether it is fine)."""
+        """Show something of another extension on the dashboard's overview: `note` gives (label, value, whether it is fine).
+
+        :param url: where there is more. A path such as "/backups" is one of the application's, wherever that is mounted.
+        """
         for state in self._states.values():
             state.notes[label] = Note(label, note, url)
 

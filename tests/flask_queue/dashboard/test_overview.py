@@ -96,6 +96,19 @@ def test_other_extensions_have_their_say_and_cannot_break_the_page(viewer: Visit
 
 
 @pytest.mark.databases("sqlite")
+@pytest.mark.behaviour("P3")
+@pytest.mark.parametrize("url", ["/backups", "/site/backups", "/sites", "//cdn.example/x", "https://cdn.example/x", "backups"])
+def test_the_pages_of_other_extensions_are_found_where_the_application_is_mounted(
+    site_app: Flask, queue: FlaskQueue, url: str
+) -> None:
+    with site_app.app_context():
+        queue.overview_note("Backups", lambda: [], url)
+    page = Visitor(site_app, "viewer", SCRIPT_NAME="/site").get("/jobs/")
+    [link] = card(page, "Backups").all("a")
+    assert link.attributes["href"] == {"/backups": "/site/backups", "/sites": "/site/sites"}.get(url, url)
+
+
+@pytest.mark.databases("sqlite")
 def test_many_problems_do_not_fill_the_page(viewer: Visitor, site_app: Flask, queue: FlaskQueue) -> None:
     with site_app.app_context():
         queue.health_check("disk", lambda: [f"Disk {number} is full." for number in range(20)])

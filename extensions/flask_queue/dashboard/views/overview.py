@@ -79,5 +79,13 @@ def _notes() -> list[Note]:
             lines = list(note.lines())
         except Exception as error:
             lines = [("Error", f"{type(error).__name__}: {error}", False)]
-        notes.append(Note(note.label, note.url, lines))
+        notes.append(Note(note.label, _where_mounted(note.url), lines))
     return notes
+
+
+def _where_mounted(url: str | None) -> str | None:
+    """A path of the application's, as browsers see it: below the path where the application is mounted."""
+    mount = request.script_root
+    if not url or not url.startswith("/") or url.startswith(("//", f"{mount}/")) or url == mount:
+        return url
+    return mount + url
