@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from flask.cli import with_appcontext
 
 from ..errors import QueueError
@@ -69,6 +70,9 @@ def discard(
       flask queue discard --all --state scheduled --queue mailers --yes
     """
     _check_choice(job_ids, everything, queue_name, name)
+    given = click.get_current_context().get_parameter_source("state") is ParameterSource.COMMANDLINE
+    if given and not everything:
+        raise click.UsageError("--state chooses among --all.")
     queue = current_queue()
     if everything:
         relation = filtered(queue, state, queue_name, name)

@@ -61,8 +61,11 @@ def enqueue(
 
 
 def _parsed(arguments: str | None) -> Any:
+    if arguments is None:
+        return ()
     try:
-        return None if arguments is None else json.loads(arguments)
+        parsed = json.loads(arguments)
+        return [None] if parsed is None else parsed  # one argument; null in a file of recurring tasks is none
     except ValueError as error:
         raise click.UsageError(f"ARGUMENTS must be JSON, and {error}. A text needs quotes of its own: '\"text\"'.") from error
 

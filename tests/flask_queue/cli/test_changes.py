@@ -65,6 +65,15 @@ def test_ids_and_all_exclude_each_other(run: Run, failed: list[int], command: st
     assert run(command, *arguments).exit_code == 2
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.behaviour("N6")
+@pytest.mark.parametrize("state", ["failed", "ready"])
+def test_a_state_is_not_for_jobs_that_are_given_by_id(run: Run, queue: FlaskQueue, failed: list[int], state: str) -> None:
+    result = run("discard", str(failed[0]), "--state", state)
+    assert (result.exit_code, queue.jobs.failed.count()) == (2, 3)
+    assert "--state" in result.stderr
+
+
 def test_jobs_are_discarded_by_id(run: Run, queue: FlaskQueue, jobs: SimpleNamespace) -> None:
     gone, stays = jobs.add.enqueue(1), jobs.add.enqueue(2)
     assert run("discard", str(gone.id)).stdout == f"Job {gone.id} is gone.\n"
