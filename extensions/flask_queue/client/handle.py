@@ -218,7 +218,7 @@ class JobHandle:
         """
         client = self._bound
         if not client.transact(lambda connection: retry_many(connection, self._this, client.definitions, limit=1)):
-            self._refuse("retried", "failed jobs")
+            self._refuse("retried", "failed jobs", {State.FAILED})
         client.events.emit("retry", job_id=self.id)
         return self.refresh()
 
@@ -235,7 +235,7 @@ class JobHandle:
             return ids
 
         if not client.transact(work):
-            self._refuse("discarded", "jobs that are not running")
+            self._refuse("discarded", "jobs that are not running", set(State) - {State.CLAIMED})
         client.events.emit("discard", job_id=self.id)
         return self.refresh()
 
@@ -247,16 +247,19 @@ class JobHandle:
         client = self._bound
         job_id = self.id or 0
         if not client.transact(lambda connection: run_now(connection, job_id, client.definitions)):
-            self._refuse("run now", "scheduled and blocked jobs")
+            self._refuse("run now", "scheduled and blocked jobs", {State.SCHEDULED, State.BLOCKED})
         return self.refresh()
 
     @property
     def _this(self) -> list[Any]:
         return [jobs.c.id == self.id]
 
-    def _refuse(self, what: str, which: str) -> None:
+    def _refuse(self, what: str, which: str, states: set[State]) -> None:
+        """Say why nothing was changed. A job in one of `states` was only passed over, for another transaction has locked it."""
         status = self.status
         if status is None:
             raise InvalidTransition(f"Job {self.id} does not exist any more.")
+        if status in states:
+            raise InvalidTransition(f"Somebody else is moving job {self.id} at the moment. Nothing was changed; try again.")
         shown = "in progress (claimed)" if status == State.CLAIMED else status
         raise InvalidTransition(f"Job {self.id} is {shown}; only {which} can be {what}. Nothing was changed.")

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from flask_queue import FlaskQueue, Retry, errors
 from flask_queue.client import JobHandle
+from flask_queue.models import jobs
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
@@ -153,6 +155,20 @@ def test_only_a_failed_job_can_be_retried(app: Flask, queue: FlaskQueue, tables:
         with pytest.raises(errors.InvalidTransition, match="Only failed jobs"):
             relation.retry_all()
     assert tables.jobs() == before
+
+
+@pytest.mark.behaviour("E9")
+@pytest.mark.databases("postgresql", "mariadb")  # SQLite has no locks of rows
+@pytest.mark.parametrize("verb", [JobHandle.retry, JobHandle.discard])
+def test_a_job_that_somebody_else_is_moving_is_said_to_be_moving(
+    queue: FlaskQueue, fail: Callable[[int], list[JobHandle]], verb: Callable[[JobHandle], JobHandle]
+) -> None:
+    [handle] = fail(1)
+    with queue.database.begin() as connection:
+        connection.execute(select(jobs.c.id).where(jobs.c.id == handle.id).with_for_update())
+        with pytest.raises(errors.InvalidTransition, match=f"^Somebody else is moving job {handle.id} "):
+            verb(handle)
+    assert handle.status == "failed"
 
 
 @pytest.mark.behaviour("E9")
