@@ -161,7 +161,8 @@ def contrast(page: Page, one: tuple[str, str], other: tuple[str, str]) -> float:
 
     def luminance(selector: str, name: str) -> float:
         colour = page.locator(selector).first.evaluate("(element, name) => getComputedStyle(element)[name]", name)
-        parts = [int(part) / 255 for part in re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour).groups()]  # type: ignore[union-attr]
+        assert colour.startswith("rgb("), f"{selector} has {colour}, which is see-through"
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)]
         linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
