@@ -26,6 +26,6 @@ def test_coroutines_run_inline_also_those_that_do_not_look_like_any(app: Flask, 
         return function(*args)
 
     with testing.inline():
-        queue.job(function, name="plain").enqueue("plain")
-        queue.job(wrapped, name="wrapped").enqueue("wrapped")
+        queue.job(name="plain")(function).enqueue("plain")
+        queue.job(name="wrapped")(wrapped).enqueue("wrapped")
     assert ran == ["plain", "wrapped"]

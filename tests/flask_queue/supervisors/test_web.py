@@ -42,8 +42,9 @@ def candidates(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 def worker_of(candidate: subprocess.Popen[str], *, timeout: float = 15) -> int | None:
     """The pid that it says; None if it has no turn."""
+    assert candidate.stdout
     ready, _, _ = select.select([candidate.stdout], [], [], timeout)
-    return int(candidate.stdout.readline()) if ready and candidate.stdout else None
+    return int(candidate.stdout.readline()) if ready else None
 
 
 @pytest.mark.behaviour("J14")
