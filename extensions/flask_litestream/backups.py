@@ -6,7 +6,9 @@ Flask. It is made from `Settings`; configuration and program are looked at when 
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +25,8 @@ from .files import is_locked, private_directory, try_lock
 from .outcomes import Outcomes, Verification
 from .replicator import Replicator
 from .verification import Verifier
+
+logger = logging.getLogger("flask_litestream")
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,12 @@ class Backups:
     def verify(self, name: str) -> Verification:
         """Prove one database's backup, and remember how it ended."""
         verifier = Verifier(self.commands, self.control, self.settings.timeouts, self.directory)
-        return self.outcomes.record(verifier.verify(self.database(name)))
+        verification = verifier.verify(self.database(name))
+        try:
+            return self.outcomes.record(verification)
+        except OSError as error:  # a full disk; the other databases are to be verified all the same
+            logger.error("The verification of %s could not be written down: %s", name, error)
+            return verification
 
     def verify_all(self, names: Iterable[str] = ()) -> list[Verification]:
         """Prove the backups of the named databases, or of all: each one, whatever became of the others."""
@@ -121,6 +130,7 @@ class Backups:
         moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         final = private_directory(self.restored_directory) / f"{name}-{moment}.sqlite3"
         partial = final.with_suffix(".partial")
+        self._remove_abandoned_restores()
         try:
             target = Target(partial, timestamp, txid)
             summary = self.commands.restore(
@@ -132,10 +142,16 @@ class Backups:
                 leftover.unlink(missing_ok=True)
         return Restored(name, final, summary.get("txid"), final.stat().st_size)
 
+    def _remove_abandoned_restores(self) -> None:
+        """Remove what a restore left that was killed: nobody lists it, and it is as large as the database."""
+        oldest = time.time() - 2 * self.settings.timeouts.restore
+        for path in self.restored_directory.glob("*.partial*"):
+            if _modified(path) < oldest:
+                path.unlink(missing_ok=True)
+
     def restored_files(self) -> list[Path]:
         """Return the restored copies, newest first."""
-        files = self.restored_directory.glob("*.sqlite3")
-        return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
+        return sorted(self.restored_directory.glob("*.sqlite3"), key=_modified, reverse=True)
 
     def problems(self) -> list[str]:
         """Say what is wrong with the backups, for a health check; nothing where they are switched off."""
@@ -160,3 +176,10 @@ class Backups:
         if age > self.settings.timeouts.verify_max_age:
             return [f"The backup of {name} has not been verified for {age / 3600:.0f} hours. Does the job still run?"]
         return []
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # somebody has just removed it
+        return 0.0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -145,7 +146,11 @@ def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError([f"{path} is no YAML: {' '.join(str(error).split())}"]) from error
+        # Not in its own words: it quotes the line, with the values of variables.
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise ConfigurationError([f"{path} is no YAML{where}: {problem}."]) from None
     if not isinstance(document, dict):
         raise ConfigurationError([f"{path} must be a mapping with the key dbs."])
     return document
@@ -162,7 +167,14 @@ def _own_databases(document: Mapping[str, object], settings: Settings) -> Iterat
         if entry.get("path"):
             path = Path(str(entry["path"])).expanduser()
             kind, target = describe(_replica_of(entry))
-            yield Database(names.get(path, path.stem), path, Replica(kind, target, {}, {}))
+            name = names.setdefault(path, _free_name(path.stem, names.values()))
+            yield Database(name, path, Replica(kind, target, {}, {}))
+
+
+def _free_name(stem: str, taken: Collection[str]) -> str:
+    """A name for a file; two files called alike, in different folders, are told apart by a number."""
+    candidates = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(name for name in candidates if name not in taken)
 
 
 def _replica_of(entry: Mapping[str, object]) -> dict[str, object]:

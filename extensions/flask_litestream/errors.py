@@ -84,5 +84,9 @@ class NotRunnable(LitestreamError):
     """Litestream is switched off. Set LITESTREAM_ENABLED to true to replicate."""
 
 
+class QueueUnavailable(LitestreamError):
+    """The queue does not answer. Its database is away, or has no tables yet."""
+
+
 class VerificationFailed(LitestreamError):
     """At least one backup could not be proved."""

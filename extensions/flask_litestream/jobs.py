@@ -12,11 +12,13 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
-from flask_queue import Concurrency, FlaskQueue
+from flask_queue import Concurrency, FlaskQueue, JobHandle
+from flask_queue.errors import EnqueueError
 
 from .backups import Backups
-from .errors import VerificationFailed
+from .errors import QueueUnavailable, VerificationFailed
 from .moments import moment_text
 from .outcomes import Verification
 
@@ -64,16 +66,26 @@ class QueueLink:
 
     def enqueue_verification(self, name: str) -> int | None:
         """Verify one database soon, and return the job's id."""
-        return self.verify_database.using(queue=_backups().settings.verify_queue).enqueue(name).id
+        return self._enqueued(self.verify_database.using(queue=_backups().settings.verify_queue).build(name))
 
     def enqueue_restore(self, name: str, timestamp: str | None) -> int | None:
         """Restore one database to a new file soon, and return the job's id."""
-        return self.restore.using(queue=_backups().settings.verify_queue).enqueue(name, timestamp=timestamp).id
+        return self._enqueued(self.restore.using(queue=_backups().settings.verify_queue).build(name, timestamp=timestamp))
 
-    def under_way(self) -> int:
-        """Return how many of these jobs wait or run."""
+    def _enqueued(self, handle: JobHandle) -> int | None:
+        try:
+            return self.queue.publish(handle).id
+        except EnqueueError as error:
+            raise QueueUnavailable(f"The queue does not answer, so nothing was enqueued: {error}") from error
+
+    def under_way(self) -> int | None:
+        """Return how many of these jobs wait or run; None where the queue's database does not answer."""
         states = (self.queue.jobs.ready, self.queue.jobs.blocked, self.queue.jobs.claimed)
-        return sum(state.where(name=name).count() for state in states for name in (VERIFICATION, VERIFY_DATABASE, RESTORE))
+        names = (VERIFICATION, VERIFY_DATABASE, RESTORE)
+        try:
+            return sum(state.where(name=name).count() for state in states for name in names)
+        except SQLAlchemyError:
+            return None
 
     def dashboard_url(self) -> str:
         """Return where the queue's dashboard is."""

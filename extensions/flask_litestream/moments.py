@@ -15,10 +15,10 @@ def rfc3339(text: str) -> str:
     """
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):  # the latter outside the years 1 to 9999 in UTC
         raise ValueError(f"must be a moment like 2026-11-24T03:41:00Z, not {text!r}.") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def moment_text(moment: datetime | None) -> str:

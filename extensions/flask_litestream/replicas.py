@@ -136,6 +136,8 @@ def _check_keys(value: dict[str, object]) -> None:
 
 
 def _check_place(kind: str, value: dict[str, object]) -> None:
+    if urlsplit(str(value.get("webdav-url") or "")).password:
+        raise ValueError("has a password in webdav-url: give webdav-username and webdav-password instead.")
     if kind not in KINDS:
         raise ValueError(f"has the unknown type {kind}: Litestream knows {', '.join(KINDS)}.")
     if "url" in value:
@@ -189,10 +191,14 @@ def _kind(scheme: str) -> str:
 def _url_target(parts: SplitResult, settings: Mapping[str, object]) -> str:
     if parts.scheme == "file":
         return _tidy(parts.path)
-    user, at, host = parts.netloc.rpartition("@")
-    place = f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{_tidy(parts.path)}"
+    place = f"{parts.scheme}://{_without_password(parts.netloc)}{_tidy(parts.path)}"
     endpoint = parse_qs(parts.query).get("endpoint", [str(settings.get("endpoint") or "")])[0]
     return f"{place} at {endpoint}" if endpoint else place
+
+
+def _without_password(netloc: str) -> str:
+    user, at, host = netloc.rpartition("@")
+    return f"{user.partition(':')[0]}{at}{host}"
 
 
 def _mapping_target(kind: str, settings: Mapping[str, object]) -> str:
@@ -201,7 +207,9 @@ def _mapping_target(kind: str, settings: Mapping[str, object]) -> str:
         return _tidy(path)
     user = f"{settings['user']}@" if settings.get("user") else ""
     place = str(settings.get("bucket") or settings.get("host") or "")
-    shown = str(settings.get("webdav-url") or f"{kind}://{user}{place}").rstrip("/") + _tidy(f"/{path}")
+    webdav = urlsplit(str(settings.get("webdav-url") or ""))
+    address = webdav._replace(netloc=_without_password(webdav.netloc)).geturl()
+    shown = (address or f"{kind}://{user}{place}").rstrip("/") + _tidy(f"/{path}")
     return f"{shown} at {settings['endpoint']}" if settings.get("endpoint") else shown
 
 

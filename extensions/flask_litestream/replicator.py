@@ -124,7 +124,12 @@ class Replicator:
         delay = self._first_delay
         while not self._stopping.is_set():
             begun = time.monotonic()
-            if not self._run_once():
+            try:
+                ran = self._run_once()
+            except OSError as error:  # no lock can be had, or no process started
+                self._note_end(f"could not be started: {error}")
+                ran = True
+            if not ran:
                 self._nap(State.STANDBY, STANDBY_INTERVAL)
                 continue
             if self._stopping.is_set() or self._failure is not None:

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -271,6 +273,38 @@ def test_restore_over_the_live_database_is_refused_while_litestream_runs(live: S
     ended = live.flask("restore", "primary", "--force")
     assert ended.exit_code == 1
     assert "Stop it, and all that uses it, first." in ended.stderr
+
+
+def test_restore_of_a_lost_file_is_refused_while_litestream_runs(live: Stage) -> None:
+    """It would go on with the file that is gone, and replicate nothing of the new one."""
+    live.wait_until_synced()
+    live.path("primary").unlink()
+    ended = live.flask("restore", "primary")
+    assert (ended.exit_code, live.path("primary").exists()) == (1, False)
+    assert "Stop it, and all that uses it, first." in ended.stderr
+    assert live.flask("restore", "primary", "--dry-run").exit_code == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--txid", "0000000000000001"]])
+def test_what_a_lost_database_left_is_not_put_into_the_restored_one(backed_up: Stage, options: list[str]) -> None:
+    with closing(sqlite3.connect(backed_up.path("primary"))) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        for _ in range(3):
+            connection.execute("INSERT INTO entries (text) VALUES ('only in the WAL')")
+        connection.commit()
+        wal = backed_up.path("primary").with_name("primary.sqlite3-wal")
+        left = wal.read_bytes()
+    assert left
+    for path in backed_up.folder.glob("primary.sqlite3*"):
+        path.unlink()
+    wal.write_bytes(left)  # as after a kill
+
+    ended = backed_up.flask("restore", "primary", *options)
+    assert (ended.exit_code, backed_up.path("primary").exists()) == (1, False)
+    assert "primary.sqlite3-wal of it is there" in ended.stderr
+    assert wal.read_bytes() == left
+    assert backed_up.flask("restore", "primary", "--force").exit_code == 0
+    assert backed_up.rows(backed_up.path("primary")) == [1, 2]
 
 
 def test_restore_to_another_file(backed_up: Stage) -> None:

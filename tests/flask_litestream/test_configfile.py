@@ -174,3 +174,22 @@ def test_litestream_agrees_that_a_wrong_type_is_wrong(own: Callable[..., Stage])
     ended = subprocess.run(line, env=configuration.environment(), capture_output=True, text=True, timeout=30)
     assert ended.returncode == 1
     assert "unknown replica type" in ended.stdout + ended.stderr
+
+
+def test_what_cannot_be_read_is_said_without_the_values_of_variables(
+    make_stage: Callable[..., Stage], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PW", 'hunter2"')
+    path = own_file(folder, 'access-key-id: "${PW}"')
+    line = path.read_text().splitlines().index('access-key-id: "${PW}"') + 1
+    with pytest.raises(ConfigurationError, match=f"is no YAML in line {line}, column") as raised:
+        _ = make_stage(LITESTREAM_CONFIG_PATH=str(path)).backups.configuration
+    assert "hunter2" not in str(raised.value)
+
+
+def test_files_called_alike_are_told_apart(make_stage: Callable[..., Stage], folder: Path) -> None:
+    entries = [{"path": f"{folder}/{place}/app.sqlite3", "replica": {"path": f"/backup/{place}"}} for place in "ab"]
+    path = folder / "own.json"
+    path.write_text(json.dumps({"dbs": entries}))
+    databases = make_stage(LITESTREAM_CONFIG_PATH=str(path)).backups.databases
+    assert [(one.name, one.path.parent.name) for one in databases] == [("app", "a"), ("app-2", "b")]

@@ -18,7 +18,7 @@ from flask_queue import FlaskQueue
 from flask_queue.testing import drain
 
 from ..harness.waiting import eventually
-from .stage import Stage
+from .stage import Stage, connected
 from .visitors import add_login, role
 
 
@@ -278,6 +278,23 @@ def test_the_moment_of_a_restore_is_what_the_browser_sends(open_to_roles: Stage)
     wrong = post(client, "/litestream/primary/restore", timestamp="'; rm -rf /")
     assert wrong.status_code == 400
     assert "must be a moment" in wrong.text
+
+
+def test_where_the_queue_does_not_answer_the_page_is_there_all_the_same(open_to_roles: Stage) -> None:
+    with connected(open_to_roles.path("queue")) as connection:
+        connection.execute("DROP TABLE queue_jobs")
+    client = as_user(open_to_roles, "admin")
+    page = client.get("/litestream/")
+    assert page.status_code == 200
+    assert "The queue does not answer" in page.text
+    for verb in ("verify", "restore"):
+        answer = post(client, f"/litestream/primary/{verb}")
+        assert (answer.status_code, "nothing was enqueued" in answer.text) == (503, True)
+
+
+def test_a_moment_outside_the_calendar_is_refused(open_to_roles: Stage) -> None:
+    answer = post(as_user(open_to_roles, "admin"), "/litestream/primary/restore", timestamp="0001-01-01T00:00+05:00")
+    assert (answer.status_code, "must be a moment like" in answer.text) == (400, True)
 
 
 @pytest.mark.parametrize("name", ["nope", "..%2F..%2Fetc%2Fpasswd", "primary.sqlite3"])

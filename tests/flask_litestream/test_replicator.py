@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,30 @@ def test_what_litestream_refuses_is_the_starters_error_and_nothing_is_left(
     with pytest.raises(StartFailed, match=r"ended with exit code 1: .*interval"), stage.running():
         pass
     assert not is_locked(stage.backups.lock_path)
+
+
+def test_a_lock_that_cannot_be_had_is_the_starters_error(stage: Stage) -> None:
+    stage.backups.lock_path.mkdir(parents=True)
+    with pytest.raises(StartFailed, match=r"could not be started: .*litestream\.lock"), stage.running():
+        pass
+
+
+def test_trouble_at_a_later_start_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stage.running() as replicator:
+        popen, refused = replicator._popen, []
+
+        def refuse_once(lock: int) -> Any:
+            if refused:
+                return popen(lock)
+            refused.append(lock)
+            raise BlockingIOError("no more processes")
+
+        monkeypatch.setattr(replicator, "_popen", refuse_once)
+        replicator._first_delay = 0.1
+        first = replicator.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: bool(refused) and replicator.state is State.RUNNING, timeout=20)
 
 
 def test_a_missing_program_is_said_before_anything_starts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,15 +40,32 @@ def restore_command(
     """
     database = backups().database(name)
     target = Target((output or database.path).absolute(), _timestamp(timestamp), txid)
-    in_place = target.output == database.path
-    if in_place and options["force"] and backups().is_running():
-        raise AlreadyRunning("Litestream runs and would go on with the old database. Stop it, and all that uses it, first.")
+    if not options["dry_run"] and (options["force"] or not target.output.exists()):  # else Litestream leaves it alone
+        _check_place(target.output, database.path, force=options["force"])
     chosen = [f"-{key.replace('_', '-')}" for key, wanted in options.items() if wanted]
     summary = _restore(database.path, target, chosen)
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
         click.echo(_restored_line(name, target, summary, dry_run=options["dry_run"]))
+
+
+def _check_place(output: Path, live: Path, *, force: bool) -> None:
+    """Refuse to write where what is there would go on with the old database."""
+    if output.resolve() == live.resolve() and backups().is_running():
+        raise AlreadyRunning("Litestream runs and would go on with the old database. Stop it, and all that uses it, first.")
+    if output.exists():
+        return  # Litestream removes it with all that belongs to it
+    left = [path for path in (output.with_name(output.name + end) for end in ("-wal", "-shm", "-journal")) if path.exists()]
+    if force:
+        for path in left:
+            path.unlink()
+    elif left:
+        raise click.ClickException(
+            f"{output} is gone, but {' and '.join(path.name for path in left)} of it is there, which SQLite would put into the "
+            "restored database. That may hold the last transactions: move it away, or give --force to delete it. "
+            "Nothing was restored."
+        )
 
 
 def _timestamp(text: str | None) -> str | None:

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
 from ..backups import Backups
-from ..errors import UnknownDatabase
+from ..errors import QueueUnavailable, UnknownDatabase
 from ..jobs import QueueLink
 from ..moments import age_text, moment_text, rfc3339, size_text
 from ..verification import REASONS
@@ -46,7 +46,7 @@ def page() -> ResponseReturnValue:
         may=may,
         csrf_token=generate_csrf,
         token_field=token_field(),
-        queue_url=link.dashboard_url() if link else None,
+        queue_url=request.script_root + link.dashboard_url() if link else None,
     )
 
 
@@ -55,7 +55,10 @@ def page() -> ResponseReturnValue:
 def verify(name: str) -> ResponseReturnValue:
     """Prove one backup soon, in a job."""
     _known(name)
-    job_id = _link().enqueue_verification(name)
+    try:
+        job_id = _link().enqueue_verification(name)
+    except QueueUnavailable as error:
+        abort(503, str(error))
     flash(f"The backup of {name} will be verified by job {job_id}.", "litestream")
     return redirect(url_for(PAGE))
 
@@ -69,7 +72,10 @@ def restore(name: str) -> ResponseReturnValue:
         timestamp = rfc3339(request.form["timestamp"]) if request.form.get("timestamp") else None
     except ValueError as error:
         abort(400, f"The moment {error}")
-    job_id = _link().enqueue_restore(name, timestamp)
+    try:
+        job_id = _link().enqueue_restore(name, timestamp)
+    except QueueUnavailable as error:
+        abort(503, str(error))
     flash(f"{name} will be restored to a new file by job {job_id}.", "litestream")
     return redirect(url_for(PAGE))
 
