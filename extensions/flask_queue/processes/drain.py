@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from itertools import count
 
 from ..config import DispatcherOptions
 from ..models.process import Kind
@@ -35,6 +36,7 @@ class Drain(Process):
         self._limit = limit
         self._endings: list[Ending] = []
         self._is_performing = False
+        self._interrupts = count()
         self._accounts = Accounts(runtime, Selector.parse(queues), self.name)
         self._dispatcher = Dispatcher(runtime, DispatcherOptions())
         self._performer = Performer(runtime, lambda: self.stopping)
@@ -53,7 +55,7 @@ class Drain(Process):
 
     def interrupt(self) -> None:
         """What INT and TERM do: the first lets the running job end, the second does not."""
-        if self.stopping:
+        if next(self._interrupts):  # counted, as the second may come while the first is at it
             self.quit()
         else:
             self.stop()

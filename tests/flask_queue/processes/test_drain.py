@@ -12,6 +12,7 @@ from flask import Flask
 
 from flask_queue import Concurrency, FlaskQueue, Retry
 from flask_queue.config import DispatcherOptions
+from flask_queue.processes.drain import Drain
 from tests.flask_queue.operations.by_hand import WorkerByHand, ago, change
 from tests.flask_queue.operations.declared import limited, plain
 from tests.harness.databases import connect
@@ -193,3 +194,22 @@ def test_it_looks_through_all_keys_for_forgotten_jobs(
     change(queue, first.id, state="finished", expires_at=None)
     assert queue.work() == 1
     assert tables.states() == {"finished": 2, "claimed": 4, "blocked": 4}
+
+
+@pytest.mark.behaviour("J1")
+@pytest.mark.databases("sqlite")
+def test_a_second_signal_counts_although_the_first_is_not_through(
+    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handlers interrupt each other: of two signals at once neither is to take itself for the first."""
+    process = Drain(queue.runtime(), limit=None, queues=("*",))
+    stop, interrupts = process.stop, iter([process.interrupt])
+
+    def interrupted() -> None:
+        for interrupt in interrupts:
+            interrupt()
+        stop()
+
+    monkeypatch.setattr(process, "stop", interrupted)
+    process.interrupt()
+    assert process.quitting
