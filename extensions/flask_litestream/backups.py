@@ -99,6 +99,10 @@ class Backups:
             return is_locked(self.lock_path)
         return True
 
+    def runs_unasked(self) -> bool:
+        """Tell whether Litestream runs and cannot be asked: a file of the user's own need not enable a control socket."""
+        return self.control.path is None and self.is_running()
+
     def sync(self, name: str, timeout: float | None = None) -> Synced:
         """Bring one replica up to date, waiting LITESTREAM_VERIFY_WAIT or `timeout` seconds."""
         return self.control.sync(self.database(name).path, timeout or self.settings.timeouts.verify_wait)

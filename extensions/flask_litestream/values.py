@@ -164,9 +164,9 @@ def an_ending(value: object) -> Literal["restart", "stop"]:
 
 def a_url_prefix(value: object) -> str | None:
     """Where the page is; False for no page."""
-    if value is False:
-        return None
     text = str(value)
+    if text.strip().lower() in ("false", "0", "no", "off"):  # also as the text that an environment variable is
+        return None
     if not text.startswith("/") or text == "/":
         raise ValueError(f"must be a path like /litestream, or False for no page, not {value!r}.")
     return text.rstrip("/")

@@ -161,6 +161,7 @@ def test_a_url_prefix_that_is_none(value: object) -> None:
 
 def test_no_page() -> None:
     assert load(URL_PREFIX=False).page.url_prefix is None
+    assert load(URL_PREFIX="false").page.url_prefix is None, "as an environment variable has it"
 
 
 def test_a_rule_is_a_callable_or_names_one() -> None:

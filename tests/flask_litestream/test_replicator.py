@@ -167,6 +167,9 @@ def test_without_a_socket_of_its_own_file_it_still_starts(make_stage: Callable[.
     with stage.running() as replicator:
         assert replicator.state is State.RUNNING
         assert stage.verify().ok
+        status = stage.flask("status")
+        assert (status.exit_code, "Litestream runs, and cannot be asked" in status.stdout) == (0, True)
+    assert stage.flask("status").exit_code == 1
     assert not is_locked(stage.backups.lock_path)
 
 

@@ -32,11 +32,13 @@ def status_command(ctx: click.Context, as_json: bool) -> None:
     else:
         click.echo(_daemon_line(daemon))
         show(False, rows, ("name", "status", "last_sync", "txid", "size", "wal_size", "verified"))
-    if daemon is None and backups().settings.enabled:
+    if daemon is None and backups().settings.enabled and not backups().runs_unasked():
         ctx.exit(1)
 
 
 def _daemon_line(daemon: DaemonInfo | None) -> str:
+    if daemon is None and backups().runs_unasked():
+        return "Litestream runs, and cannot be asked: its configuration file enables no control socket."
     if daemon is None:
         return "Litestream does not run: nothing is being replicated. Start it with: flask litestream replicate"
     return f"Litestream {daemon.version} runs (pid {daemon.pid}, since {age_text(daemon.uptime_seconds)})."
@@ -47,11 +49,12 @@ def _status_rows() -> list[dict[str, object]]:
         live = backups().control.databases()
     except DaemonUnreachable:
         live = {}
+    otherwise = "unknown" if backups().runs_unasked() else "not replicating"
     still, verified = backups().commands.status(), backups().outcomes.all()
     return [
         {
             "name": one.name,
-            "status": live[str(one.path)].status if str(one.path) in live else "not replicating",
+            "status": live[str(one.path)].status if str(one.path) in live else otherwise,
             "last_sync": moment_text(live[str(one.path)].last_sync_at) if str(one.path) in live else "unknown",
             "txid": still.get(str(one.path), {}).get("local_txid"),
             "size": size_text(one.path.stat().st_size) if one.path.exists() else "no file",

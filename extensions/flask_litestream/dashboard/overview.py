@@ -85,6 +85,8 @@ class Overview:
     databases: list[DatabaseView]
     restored: list[Path]
     problem: str | None = None
+    #: It runs, and no socket is there to ask it.
+    unasked: bool = False
 
     @property
     def unproved(self) -> list[DatabaseView]:
@@ -109,7 +111,8 @@ def gather(backups: Backups, root: Path) -> Overview:
         _view(one, root, live.get(str(one.path)), txids.get(str(one.path)), listings[one.name], last.get(one.name))
         for one in backups.databases
     ]
-    return Overview(enabled, daemon, views, backups.restored_files())
+    unasked = daemon is None and backups.runs_unasked()
+    return Overview(enabled, daemon, views, backups.restored_files(), unasked=unasked)
 
 
 def _daemon(backups: Backups) -> tuple[DaemonInfo | None, dict[str, DaemonDatabase]]:
