@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -207,6 +208,9 @@ class Heartbeat:
         self._database.dispose()
 
     def _beat_on(self) -> None:
+        # They are for the main thread. One that the kernel hands to this thread, as the main one has another to see to, would
+        # not wake it: a job that sleeps would sleep on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT))
         heard_at = time.monotonic()
         while not self._done.wait(self._settings.heartbeat_interval):
             if self._beat():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +187,17 @@ def test_events_tell_what_was_claimed_and_how_it_ended(app: Flask, queue: FlaskQ
         handles[1].id: "FAILED",
     }
     assert [name for name, _ in facts if name.endswith("_process")] == ["start_process", "stop_process"]
+
+
+@pytest.mark.behaviour("J1")
+@pytest.mark.databases("sqlite")
+def test_stop_signals_are_for_the_main_thread(app: Flask, queue: FlaskQueue) -> None:
+    """The kernel hands a second one to any other thread that takes it, and nothing wakes the main one then."""
+    with worker(queue) as one:
+        [heartbeat] = [thread for thread in threading.enumerate() if thread.name == f"heartbeat of {one.name}"]
+
+        def blocked() -> int:
+            status = Path(f"/proc/self/task/{heartbeat.native_id}/status").read_text()
+            return int(status.partition("SigBlk:")[2].split()[0], 16)
+
+        eventually(lambda: all(blocked() >> number - 1 & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)))
