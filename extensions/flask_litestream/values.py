@@ -60,12 +60,15 @@ class Reader:
                 self.note(f"{key} is no setting." + (f" Did you mean {near[0]}?" if near else ""))
 
 
+_FALSE = ("false", "0", "no", "off")
+
+
 def a_boolean(value: object) -> bool:
     """True or false; from an environment variable also 1, 0, yes, no, on, off."""
     text = str(value).strip().lower()
     if text in ("true", "1", "yes", "on"):
         return True
-    if text in ("false", "0", "no", "off"):
+    if text in _FALSE:
         return False
     raise ValueError(f"must be true or false, not {value!r}.")
 
@@ -165,7 +168,7 @@ def an_ending(value: object) -> Literal["restart", "stop"]:
 def a_url_prefix(value: object) -> str | None:
     """Where the page is; False for no page."""
     text = str(value)
-    if text.strip().lower() in ("false", "0", "no", "off"):  # also as the text that an environment variable is
+    if text.strip().lower() in _FALSE:  # also as the text that an environment variable is
         return None
     if not text.startswith("/") or text == "/":
         raise ValueError(f"must be a path like /litestream, or False for no page, not {value!r}.")

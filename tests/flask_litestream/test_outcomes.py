@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -124,3 +125,22 @@ def test_a_backup_that_was_never_verified_is_missed_two_days_after_the_first_sta
     live.backups.outcomes.path.write_text(text.replace(since.isoformat(), (since - timedelta(hours=50)).isoformat()))
     assert len(live.backups.problems()) == 2
     assert "has not been verified for 50 hours" in live.backups.problems()[0]
+
+
+def test_what_cannot_be_written_down_stops_no_other_verification(live: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(verification: Verification) -> Verification:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(live.backups.outcomes, "record", full)
+    assert [(one.database, one.ok) for one in live.backups.verify_all()] == [("primary", True), ("queue", True)]
+
+
+def test_what_a_killed_restore_left_is_removed_by_a_later_one(live: Stage) -> None:
+    live.wait_until_synced()
+    restored = live.backups.restore_to_new_file("primary").path
+    old, new = (restored.with_name(f"primary-{name}.partial.tmp") for name in ("old", "new"))
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    live.backups.restore_to_new_file("primary")
+    assert (old.exists(), new.exists()) == (False, True)
