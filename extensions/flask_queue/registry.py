@@ -14,7 +14,6 @@ from .jobs.definition import (
     DEFAULT_QUEUE,
     CallOptions,
     Definitions,
-    JobCall,
     JobDefinition,
     JobRules,
     as_tuple,
@@ -30,6 +29,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class Registry:
     """Jobs by name, events and hooks. Nothing here belongs to one application."""
+
+    #: Makes the handle of a call that is not enqueued yet.
+    prepare = JobHandle
 
     def __init__(self) -> None:
         #: The registered jobs by name.
@@ -110,10 +112,6 @@ class Registry:
     def find_definition(self, name: str) -> JobDefinition[Any, Any] | None:
         """The job of a registered name or an import path."""
         return self.definitions.find(name)
-
-    def prepare(self, call: JobCall) -> JobHandle:
-        """The handle of a call that is not enqueued yet."""
-        return JobHandle(call)
 
     def publish(self, handle: JobHandle) -> JobHandle:
         """Enqueue a prepared call."""

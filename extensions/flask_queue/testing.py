@@ -47,7 +47,8 @@ def inline() -> Iterator[None]:
 
 def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> bool:
     args, kwargs = decode(job.arguments, references=client.references)
-    result: Any = handle.call.definition.function(*args, **kwargs)
+    assert handle.definition is not None
+    result: Any = handle.definition.function(*args, **kwargs)
     if asyncio.iscoroutine(result):  # a coroutine function that is wrapped does not say that it is one
         asyncio.run(result)
     handle.enqueued = True
@@ -65,7 +66,7 @@ def assert_enqueued(job: JobDefinition[Any, Any], *args: Any, **kwargs: Any) -> 
     :return: its handle; the latest where there are several.
     """
     client = _queue().client
-    wanted = client.new_job(job.build(*args, **kwargs).call).arguments
+    wanted = client.new_job(job.build(*args, **kwargs)).arguments
     waiting = [state.value for state in (State.READY, State.SCHEDULED, State.BLOCKED)]
     rows = select(jobs).where(jobs.c.name == job.name, jobs.c.state.in_(waiting)).order_by(jobs.c.id.desc())
     with client.database.connect() as connection:

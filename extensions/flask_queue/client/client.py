@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from ..config import Settings
 from ..database import Database, is_missing_table
-from ..errors import EnqueueError, MissingTables
+from ..errors import EnqueueError, MissingTables, QueueError
 from ..events import Events
 from ..jobs import arguments
-from ..jobs.definition import CallOptions, Definitions, JobCall
+from ..jobs.definition import CallOptions, Definitions
 from ..operations.enqueue import NewJob, NewJobs, enqueue, enqueue_many, is_single
 from ..wakeup import Announcer
 from .handle import JobHandle
@@ -71,9 +71,9 @@ class Client:
 
     def publish(self, handle: JobHandle) -> JobHandle:
         """Enqueue a prepared call as its options say."""
-        job = self.new_job(handle.call)
-        options = handle.call.options
-        handle.bind(self)
+        job = self.new_job(handle.bind(self))
+        options = handle.options
+        assert options is not None
         if self.interceptor is not None and self.interceptor(self, handle, job):
             return handle
         if options.transactional:
@@ -88,25 +88,27 @@ class Client:
         wanted = self.settings.after_commit if after_commit is None else after_commit
         return wanted and self.session().in_transaction()
 
-    def new_job(self, call: JobCall) -> NewJob:
-        """`call` as it will be written.
+    def new_job(self, handle: JobHandle) -> NewJob:
+        """A prepared call as it will be written.
 
         :raises ArgumentError: when an argument cannot travel.
         :raises ConcurrencyKeyError: when the key function raises.
         """
-        definition, options = call.definition, call.options
+        definition, options = handle.definition, handle.options
+        if definition is None or options is None:
+            raise QueueError(f"{handle!r} was read from the database; it cannot be enqueued again. Use retry().")
         concurrency = definition.rules.concurrency
         return NewJob(
             options.queue,
             definition.name,
-            arguments.encode(call.args, call.kwargs, references=self.references),
+            arguments.encode(handle.args, handle.kwargs, references=self.references),
             options.priority,
             options.wait,
             options.at,
             concurrency.limit(
                 definition.name,
-                call.args,
-                call.kwargs,
+                handle.args,
+                handle.kwargs or {},
                 default_duration=self.settings.concurrency_duration,
                 reference=self.references.refer,
             )
@@ -155,12 +157,13 @@ class Client:
         for handle in handles:
             if handle.enqueued:
                 continue
-            call = handle.call
-            if call.options is not options:  # mostly they are those of one job
-                options = call.options
+            job = self.new_job(handle.bind(self))
+            if handle.options is not options:  # mostly they are those of one job
+                options = handle.options
+                assert options is not None
                 batch = batches.setdefault(self._way_of(options), _Batch())
-            batch.handles.append(handle.bind(self))
-            batch.jobs.append(self.new_job(call))
+            batch.handles.append(handle)
+            batch.jobs.append(job)
         # What can be refused goes first, what only waits last.
         order = (self._intercept_many, self._insert_many_in_session, self._insert_many, self._insert_many_on_commit)
         return sum(way(batches[way]) for way in order if way in batches)

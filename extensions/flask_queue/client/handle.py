@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ..database import AnyRow
 from ..errors import InvalidTransition, QueueError
-from ..jobs.definition import CallOptions, JobCall, JobDefinition
+from ..jobs.definition import CallOptions, JobDefinition
 from ..models.attempt import attempts
 from ..models.job import State, jobs
 from ..operations.discard import discard_many
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: Row ids are 64-bit integers.
 LARGEST_ID = 2**63 - 1
-_NO_CALL: tuple[None, tuple[Any, ...], dict[str, Any], None] = (None, (), {}, None)
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,26 @@ class JobHandle:
 
     # The parts of the call lie here: an object of their own would double what the garbage collector has to look at when
     # many are built, and that takes longer than to write them.
-    __slots__ = ("_args", "_client", "_definition", "_kwargs", "_options", "_row", "_was_read", "enqueued", "id")
+    __slots__ = ("_client", "_row", "_was_read", "args", "definition", "enqueued", "id", "kwargs", "options")
 
-    def __init__(self, call: JobCall | None = None) -> None:
+    def __init__(
+        self,
+        definition: JobDefinition[Any, Any] | None = None,
+        options: CallOptions | None = None,
+        *,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
         #: The row's id; None until it is enqueued, and for a job that a concurrency rule discarded.
         self.id: int | None = None
         #: Whether this call has put a row into the queue.
         self.enqueued = False
-        self._definition: JobDefinition[Any, Any] | None
-        self._options: CallOptions | None
-        self._definition, self._args, self._kwargs, self._options = call or _NO_CALL
+        #: What is called, and how it is enqueued; None for a job that was read from the database.
+        self.definition = definition
+        self.options = options
+        self.args = args
+        #: None rather than an empty dict, which would be one more thing to collect.
+        self.kwargs = kwargs or None
         self._client: Client | None = None
         self._row: AnyRow | None = None
         self._was_read = False
@@ -83,16 +92,9 @@ class JobHandle:
         self.enqueued = job_id is not None
 
     def __repr__(self) -> str:
-        return f"<JobHandle {self.id} {self._definition.name}>" if self._definition else f"<JobHandle {self.id}>"
+        return f"<JobHandle {self.id} {self.definition.name}>" if self.definition else f"<JobHandle {self.id}>"
 
     # --- reading ----------------------------------------------------------------------------------
-
-    @property
-    def call(self) -> JobCall:
-        """The call that this handle was built from."""
-        if self._definition is None or self._options is None:
-            raise QueueError(f"{self!r} was read from the database; it cannot be enqueued again. Use retry().")
-        return JobCall(self._definition, self._args, self._kwargs, self._options)
 
     @property
     def status(self) -> str | None:
@@ -130,17 +132,17 @@ class JobHandle:
     @property
     def name(self) -> str:
         """The registered name of the job."""
-        return self._definition.name if self._definition else self._column("name")
+        return self.definition.name if self.definition else self._column("name")
 
     @property
     def queue(self) -> str:
         """The name of its queue."""
-        return self._options.queue if self._options else self._column("queue_name")
+        return self.options.queue if self.options else self._column("queue_name")
 
     @property
     def priority(self) -> int:
         """Smaller runs first."""
-        return self._options.priority if self._options else self._column("priority")
+        return self.options.priority if self.options else self._column("priority")
 
     @property
     def arguments(self) -> str:

@@ -19,7 +19,7 @@ from ..errors import (
     UnknownJobError,
 )
 from ..jobs import arguments
-from ..jobs.definition import JobCall, priority_number, queue_name
+from ..jobs.definition import priority_number, queue_name
 from ..jobs.schedules import Schedule
 from ..operations import recurring as operations
 from ..operations.enqueue import NewJob, database_time, enqueue
@@ -168,7 +168,7 @@ def job_of(client: Client, row: AnyRow) -> NewJob:
         raise UnknownJobError(f"Recurring task {row.key!r}: no job {row.job_name!r} is registered. {UnknownJobError.__doc__}")
     args, kwargs = arguments.decode(row.arguments, references=client.references)
     job = definition.using(queue=row.queue_name, priority=row.priority)
-    return client.new_job(JobCall(definition, tuple(args), dict(kwargs), job.options))
+    return client.new_job(job.build(*args, **kwargs))
 
 
 def static_values(client: Client, task: RecurringTask, job_name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar
 
 from ..errors import ConfigurationError, EnqueueError, QueueError
 from .concurrency import Concurrency
@@ -30,7 +30,9 @@ NAME_LENGTH = 255
 class Publisher(Protocol):
     """Whoever can bring a call of a job to the queue: the extension."""
 
-    def prepare(self, call: JobCall) -> JobHandle: ...
+    def prepare(
+        self, definition: JobDefinition[Any, Any], options: CallOptions, *, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> JobHandle: ...
 
     def publish(self, handle: JobHandle) -> JobHandle: ...
 
@@ -74,15 +76,6 @@ class CallOptions:
         )
 
 
-class JobCall(NamedTuple):
-    """A job with its arguments and options, not enqueued yet."""
-
-    definition: JobDefinition[Any, Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    options: CallOptions
-
-
 @dataclass(frozen=True)
 class JobRules:
     """What becomes of a job when it runs. See `FlaskQueue.job`, which documents each."""
@@ -116,7 +109,7 @@ class _Enqueueable(Generic[P, R]):
     def build(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """A handle of this call that is not enqueued yet: for `queue.enqueue_all`."""
         definition = self._definition
-        return definition.publisher.prepare(JobCall(definition, args, kwargs, self.options))
+        return definition.publisher.prepare(definition, self.options, args=args, kwargs=kwargs)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """Put this call into the queue.

@@ -24,6 +24,9 @@ _DEEPEST = 100
 _PLAIN = frozenset({str, bool, type(None)})
 _LARGE = 1 << 2048
 """Ints from here on are written in hexadecimal: Python may refuse to read so many decimal digits."""
+_SIMPLE = _PLAIN | {int}
+_SHORT = len(str(_LARGE))
+"""No text that is shorter holds an int of that size."""
 
 
 def _encoder(slow: json.JSONEncoder) -> Callable[[object], str]:
@@ -54,12 +57,16 @@ class _Unfit(Exception):
         self.path: list[str] = []
 
 
-def encode(args: Sequence[object], kwargs: Mapping[str, object], *, references: References | None = None) -> str:
+def encode(args: Sequence[object], kwargs: Mapping[str, object] | None, *, references: References | None = None) -> str:
     """Write the arguments of a call as text that `decode` turns into equal ones of the same types.
 
     :param references: names instances of mapped classes; without it they are refused.
     :raises ArgumentError: for what cannot come back as it was; it names the argument and the place in it.
     """
+    if not kwargs and _SIMPLE.issuperset(map(type, args)):
+        text = _write(args)
+        if len(text) < _SHORT and text.isascii():
+            return text
     positional: list[object] = []
     keywords: dict[str, object] = {}
     place: object = None
@@ -67,7 +74,7 @@ def encode(args: Sequence[object], kwargs: Mapping[str, object], *, references: 
         for value in args:
             place = len(positional) + 1
             positional.append(_encode(value, 0, references))
-        for place, value in kwargs.items():
+        for place, value in (kwargs or {}).items():
             if not isinstance(place, str):
                 raise _Unfit("the name of an argument is text.")
             keywords[place] = _encode(value, 0, references)
