@@ -121,7 +121,8 @@ def test_a_queue_that_outlives_the_server_for_a_moment_does_not_keep_its_port(se
     served = serve(QUEUE_IN_WEB="1")
     port = int(served.address().rpartition(":")[2])
     web = served.process.pid
-    supervisor = int(Path(f"/proc/{web}/task/{web}/children").read_text().split()[0])
+    (supervisor,) = children(web)
+    eventually(lambda: children(supervisor), what="its workers: it is not to be stopped in the middle of its first step")
     os.kill(supervisor, signal.SIGSTOP)  # it cannot even notice
     try:
         served.process.kill()
@@ -130,6 +131,10 @@ def test_a_queue_that_outlives_the_server_for_a_moment_does_not_keep_its_port(se
     finally:
         os.kill(supervisor, signal.SIGCONT)
     eventually(lambda: not Path(f"/proc/{supervisor}").exists(), what="the end of the supervisor")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class Slow:
