@@ -18,7 +18,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from .database import CHANNEL, Database, is_session_ours, notify
+from .database import CHANNEL, Database, is_session_ours
 
 #: How long a sender trusts its list of the workers of this host, in seconds.
 _LISTING_TTL = 0.5
@@ -44,7 +44,6 @@ class Announcer:
 
     def __init__(self, database: Database) -> None:
         self._folder = _folder(database)
-        self._database = database
         self._socket: socket.socket | None = None
         self._pid = 0
         self._addresses: list[str] = []
@@ -57,12 +56,6 @@ class Announcer:
             self._look(moment)
         for address in self._addresses:
             self._send(address)
-
-    def notify_others(self) -> None:
-        """Wake the workers of other hosts, where the database can carry the message."""
-        if self._database.can_notify:
-            with self._database.connect() as connection:
-                notify(connection)
 
     def __del__(self) -> None:
         if self._socket is not None:
@@ -143,6 +136,11 @@ class Listener:
                 connection.execute(f"LISTEN {CHANNEL}")
                 cleanup.pop_all()
             self._notifications = connection
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether everybody who makes jobs ready can be heard, on whatever host: through the server itself."""
+        return self._notifications is not None
 
     def descriptors(self) -> list[int]:
         """What to hand to `select` now."""

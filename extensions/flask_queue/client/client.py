@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from ..config import Settings
-from ..database import Database, is_missing_table
+from ..database import Database, is_missing_table, notify
 from ..errors import EnqueueError, MissingTables, QueueError
 from ..events import Events
 from ..jobs import arguments
@@ -216,7 +216,13 @@ class Client:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, and tell the workers that something may have become ready."""
-        result = self.database.transact(work)
+
+        def announced(connection: Connection) -> T:
+            result = work(connection)
+            notify(connection)
+            return result
+
+        result = self.database.transact(announced)
         self.announcer.announce()
         return result
 

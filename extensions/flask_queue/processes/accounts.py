@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ..database import Lookout, Step, is_lost_connection, is_transient, lock_keys
+from ..database import Lookout, Step, is_lost_connection, is_transient, lock_keys, notify
 from ..models.concurrency_key import concurrency_keys
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
@@ -19,7 +19,7 @@ from .performer import Ending, Outcome
 from .runtime import Runtime
 
 #: How long it is taken for granted whether any queue is paused, in seconds.
-PAUSES_TTL = 1.0
+PAUSES_TTL = 2.0
 
 
 class Accounts:
@@ -108,7 +108,9 @@ class Accounts:
         self._end_unfinished(connection, endings)
         finished = self._finishing(endings)
         if keys:
-            unblock(connection, keys, self._runtime.definitions, ahead=finished)
+            let_in = unblock(connection, keys, self._runtime.definitions, ahead=finished)
+            if let_in and not self._selector.takes_all:  # they may be in queues of other workers
+                notify(connection)
         return self._claim(connection, room, once, None if keys else finished)
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:

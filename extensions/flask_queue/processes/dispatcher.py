@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ..config import DispatcherOptions
+from ..database import notify
 from ..models.process import Kind
 from ..operations.dispatch import anything_due, dispatch
 from ..operations.unblock import blocked_keys, unblock
@@ -59,13 +63,23 @@ class Dispatcher(Process):
 
     def dispatch(self) -> int:
         """Move one batch of due jobs on; how many there were."""
-        size = self.runtime.database.transact(
-            lambda connection: dispatch(connection, self.runtime.definitions, batch_size=self.batch_size)
-        )
+        size = self._move(lambda connection: dispatch(connection, self.runtime.definitions, batch_size=self.batch_size))
+        if size:
+            self.runtime.events.emit("dispatch_scheduled", batch_size=self.batch_size, size=size)
+        return size
+
+    def _move(self, move: Callable[[Connection], int]) -> int:
+        """Have jobs moved in one transaction, and tell the workers of all hosts if any were."""
+
+        def announced(connection: Connection) -> int:
+            size = move(connection)
+            if size:
+                notify(connection)
+            return size
+
+        size = self.runtime.database.transact(announced)
         if size:
             self.runtime.client.announcer.announce()
-            self.runtime.client.announcer.notify_others()
-            self.runtime.events.emit("dispatch_scheduled", batch_size=self.batch_size, size=size)
         return size
 
     def _is_maintenance_due(self) -> bool:
@@ -86,15 +100,14 @@ class Dispatcher(Process):
                 self._last_key, self._maintained_at = "", time.monotonic()
 
     def _maintain_batch(self) -> bool:
-        database, definitions = self.runtime.database, self.runtime.definitions
-        with database.connect() as connection:
+        definitions = self.runtime.definitions
+        with self.runtime.database.connect() as connection:
             keys = blocked_keys(connection, after=self._last_key, limit=self.batch_size)
         for key in keys:
             if self.stopping:
                 break
             self._last_key = key  # before: one that fails must not keep the round from those behind it
-            size = database.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1))
+            size = self._move(partial(unblock, keys=[key], definitions=definitions, at_most=1))
             if size:
-                self.runtime.client.announcer.announce()
                 self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=size, key=key)
         return len(keys) == self.batch_size

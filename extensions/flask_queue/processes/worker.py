@@ -28,6 +28,8 @@ from .runtime import Runtime
 
 #: Pauses between tries to write endings down while the database is away, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+#: A worker that can hear of all jobs and has had none for `QUIET_AFTER` seconds looks for others no more often than this.
+QUIET_AFTER, QUIET_INTERVAL = 10.0, 0.5
 #: How long an ending waits at most for others to be written down with it while there is more to run, in seconds.
 ENDING_DELAY = 0.002
 
@@ -59,6 +61,8 @@ class Worker(Process):
         self._listener = Listener(runtime.database)
         self._pause = _FIRST_PAUSE
         self._looked_at = float("-inf")
+        #: When it last had something to do.
+        self._busy_at = time.monotonic()
         #: The main thread looks after the others every ENDING_DELAY, so that nobody has to wake it.
         self._is_watching = False
         self._settled_before = 0
@@ -100,7 +104,7 @@ class Worker(Process):
     def poll(self) -> float:
         self._is_watching = False  # from here on, who leaves something to us wakes us
         has_news = self._alarm.has_heard and self._listener.drain()
-        look = has_news or time.monotonic() - self._looked_at >= self.polling_interval
+        look = has_news or time.monotonic() - self._looked_at >= self._interval
         are_settling = self._exchange.settled != self._settled_before
         is_moving = self._pool.push() or are_settling
         if look or not are_settling:
@@ -114,7 +118,13 @@ class Worker(Process):
             return ENDING_DELAY
         if not self._exchange.has_room:
             return LONGEST_NAP
-        return max(0.0, self._looked_at + self.polling_interval - time.monotonic())
+        return max(0.0, self._looked_at + self._interval - time.monotonic())
+
+    @property
+    def _interval(self) -> float:
+        """How long it is from one look to the next, in seconds."""
+        is_quiet = self._listener.hears_all and time.monotonic() - self._busy_at >= QUIET_AFTER
+        return max(self.polling_interval, QUIET_INTERVAL) if is_quiet else self.polling_interval
 
     def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
         deadline = self._pool.next_deadline()
@@ -133,6 +143,8 @@ class Worker(Process):
         try:
             has_more = not (peek and self._exchange.has_room) or self._accounts.anything_ready()
             self._exchange.settle(look=look and has_more)
+            if not self._exchange.is_settled:
+                self._busy_at = time.monotonic()
             self._pause = _FIRST_PAUSE
             if look:
                 self._listener.repair()

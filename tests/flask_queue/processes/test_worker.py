@@ -5,19 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
-import flask_queue.processes.worker
-from flask_queue import Concurrency, FlaskQueue, Retry, current_job
-from flask_queue.database import Database
+from flask_queue import Concurrency, FlaskQueue
 from flask_queue.jobs.definition import JobDefinition
-from flask_queue.operations.marks import Marks
 from tests.flask_queue.operations.declared import plain
-from tests.flask_queue.relay import Relay
 from tests.harness.tables import Tables
 from tests.harness.waiting import eventually, never
 
@@ -125,22 +119,6 @@ def test_the_end_of_a_coroutine_is_no_reason_to_look(app: Flask, queue: FlaskQue
     assert not looks
 
 
-@pytest.mark.behaviour("C14")
-def test_it_looks_at_the_beginning_of_the_line_as_soon_as_there_is_nothing_behind_its_mark(
-    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Database, "keeps_what_is_gone", True)
-    monkeypatch.setattr(flask_queue.processes.worker, "Marks", lambda: Marks(quick=0.0, share=1e-12))
-
-    @queue.job(name="flaky", retry=Retry(attempts=2, wait=0))
-    def flaky() -> None:
-        assert current_job.attempt == 2
-
-    queue.enqueue_all([flaky.build(), plain(queue).build()])
-    with worker(queue, threads=1, polling_interval=30):
-        wait_for(queue, finished=2, timeout=10)
-
-
 @pytest.mark.behaviour("I9")
 @pytest.mark.databases("postgresql", "mariadb")
 def test_it_manages_with_pools_of_one_connection(make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str) -> None:
@@ -154,116 +132,6 @@ def test_it_manages_with_pools_of_one_connection(make_app: Callable[..., Flask],
             job.enqueue()
             wait_for(queue, finished=2, timeout=10)
         assert one.runtime.database.engine.pool.size() == 1  # type: ignore[attr-defined]
-
-
-@pytest.mark.behaviour("C14")
-def test_a_full_worker_does_not_look_and_begins_at_once_when_it_can(
-    app: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None]
-) -> None:
-    looks: list[float] = []
-    first = gated.enqueue("first")
-    with worker(queue, threads=1, polling_interval=0.02) as one:
-        eventually(lambda: gate.keys == ["first"])
-        gated.enqueue("second")
-        time.sleep(0.1)
-        event.listen(one.runtime.database.engine, "before_cursor_execute", lambda *args: looks.append(time.monotonic()))
-        never(lambda: looks, during=0.4)
-        freed = time.monotonic()
-        gate.opened.set()
-        eventually(lambda: gate.keys == ["first", "second"])
-        assert time.monotonic() - freed < 1
-        wait_for(queue, finished=2)
-    assert first.status == "finished"
-
-
-@pytest.mark.behaviour("C17")
-def test_a_look_at_an_empty_line_locks_nothing(app: Flask, queue: FlaskQueue) -> None:
-    plain(queue).using(queue="other").enqueue()
-    statements: list[str] = []
-    with worker(queue, queues="mail", polling_interval=0.02) as one:
-        engine = one.runtime.database.engine
-        event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
-        eventually(lambda: len(statements) > 10)
-        seen = list(statements)
-    assert not [text for text in seen if "FOR UPDATE" in text or text.startswith(("UPDATE queue_jobs", "BEGIN"))]
-
-
-@pytest.mark.behaviour("C14")
-def test_it_hears_of_new_jobs_before_its_next_look(app: Flask, queue: FlaskQueue) -> None:
-    """Of those that this host enqueues, many at once too, and when a transaction makes some ready."""
-    job = plain(queue)
-    with worker(queue, polling_interval=30):
-        time.sleep(0.2)
-        started = time.monotonic()
-        job.enqueue()
-        wait_for(queue, finished=1)
-        queue.enqueue_all([job.build(n) for n in range(2)])
-        wait_for(queue, finished=3)
-        job.using(wait=60).enqueue().run_now()
-        wait_for(queue, finished=4)
-        assert time.monotonic() - started < 10
-
-
-@pytest.mark.behaviour("C14")
-@pytest.mark.parametrize("threads", [1, 3])
-def test_it_hears_of_new_jobs_while_it_writes_endings_down(app: Flask, queue: FlaskQueue, threads: int) -> None:
-    """Full or not: each job is enqueued just as the one before it ends."""
-    begun = threading.Semaphore(0)
-
-    @queue.job
-    def job() -> None:
-        begun.release()
-
-    with worker(queue, threads=threads, polling_interval=60):
-        for number in range(40):
-            job.enqueue()
-            assert begun.acquire(timeout=20), f"job {number} was not heard of"
-    wait_for(queue, finished=40)
-
-
-@pytest.mark.behaviour("C14")
-@pytest.mark.databases("postgresql")
-def test_it_hears_of_jobs_that_other_hosts_enqueue(
-    app: Flask, queue: FlaskQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The database carries the message; the folder of this host's mailboxes is another one for whoever enqueues."""
-    job = plain(queue)
-    with worker(queue, polling_interval=30):
-        queue.client.announcer._folder = tmp_path
-        time.sleep(0.2)
-        started = time.monotonic()
-        job.enqueue()
-        wait_for(queue, finished=1)
-        queue.enqueue_all([job.build(n) for n in range(2)])
-        wait_for(queue, finished=3)
-        assert time.monotonic() - started < 10
-
-
-@pytest.mark.behaviour("C14")
-@pytest.mark.databases("postgresql")
-def test_it_hears_again_after_the_server_was_away(
-    relay: Relay, make_app: Callable[..., Flask], queue: FlaskQueue, tmp_path: Path
-) -> None:
-    job = plain(queue)
-    app = make_app(SQLALCHEMY_BINDS={"queue": relay.url})
-    with app.app_context(), worker(queue, polling_interval=1.5):
-        job.enqueue()
-        wait_for(queue, finished=1)
-        relay.close()
-        relay.open()
-        queue.database.dispose()
-        job.enqueue()
-        wait_for(queue, finished=2)
-        queue.client.announcer._folder = tmp_path
-        queue.client.announcer._addresses = []
-        latencies = []
-        for count in range(3, 9):
-            started = time.monotonic()
-            job.enqueue()
-            wait_for(queue, finished=count)
-            latencies.append(time.monotonic() - started)
-        assert min(latencies) < 0.5
-        assert sum(latencies) < 3, "polls alone would take 0.75 s each"
 
 
 @pytest.mark.behaviour("C7")
