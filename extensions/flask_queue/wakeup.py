@@ -140,12 +140,12 @@ class Listener:
     @property
     def hears_all(self) -> bool:
         """Whether everybody who makes jobs ready can be heard, on whatever host: through the server itself."""
-        return self._notifications is not None
+        return self._notifications is not None and not self._notifications.closed
 
     def descriptors(self) -> list[int]:
         """What to hand to `select` now."""
         found = [self._socket.fileno()] if self._socket is not None else []
-        if self._notifications is not None and not self._notifications.closed:
+        if self._notifications is not None and self.hears_all:
             found.append(self._notifications.fileno())
         return found
 
@@ -173,7 +173,7 @@ class Listener:
 
     def repair(self) -> None:
         """Listen to the server again after its connection was lost."""
-        if self._notifications is None:
+        if not self.hears_all:
             self._open_notifications()
 
     def close(self) -> None:

@@ -30,6 +30,15 @@ _USED_AT = "flask_queue.used_at"
 #: The execution option of connections that are set up here, and not by the application.
 OURS = "flask_queue_ours"
 
+#: How many jobs are ready changes by a million between two runs of ANALYZE, so that the planner takes the line for short, and
+#: sorts it whole. Our statements read in the order of an index. (What has to be sorted is sorted even so, and seems so dear
+#: then that it would be compiled.)
+_PLANNER = ("enable_sort = off", "jit = off")
+#: A process runs the same few statements over and over. Plans without their values are as good, but are taken for a little
+#: dearer, so that PostgreSQL would make new ones each time, which takes longer than to carry them out. As one may be made while
+#: the table is all but empty, and kept while it grows, it has to go by indexes from the start.
+_PLANNER_OF_PROCESSES = (*_PLANNER, "plan_cache_mode = force_generic_plan", "enable_seqscan = off")
+
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}",
     "PRAGMA journal_mode=WAL",
@@ -58,11 +67,12 @@ class Database:
     neither the heartbeat nor the ending of a job, and settings made here leak into no session of the application.
     """
 
-    def __init__(self, engine: Engine, *, quiet: bool = False) -> None:
+    def __init__(self, engine: Engine, *, quiet: bool = False, planner: Sequence[str] = _PLANNER) -> None:
         """Open no connection yet.
 
         :param engine: the application's engine of the queue's bind.
         :param quiet: keep this object's statements out of the `sqlalchemy.engine` log.
+        :param planner: settings for PostgreSQL's planner.
         """
         self.url = engine.url
         self.dialect_name = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
@@ -70,7 +80,7 @@ class Database:
         self.bind_engine = engine
         set_pragmas(engine)
         # In memory another pool would be another, empty database.
-        self.engine = engine if self.in_memory else _sibling(engine, quiet)
+        self.engine = engine if self.in_memory else _sibling(engine, quiet, planner)
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
@@ -154,7 +164,7 @@ class Database:
 
     def private(self, *, quiet: bool = False) -> Database:
         """The same database through connections that nobody else uses: for a process's machinery, for its heartbeat."""
-        return self if self.in_memory else Database(self.bind_engine, quiet=quiet)
+        return self if self.in_memory else Database(self.bind_engine, quiet=quiet, planner=_PLANNER_OF_PROCESSES)
 
     def dispose(self) -> None:
         """Close every idle connection; the pools open new ones when they are asked."""
@@ -183,11 +193,11 @@ def forget_connections(engines: Sequence[Engine]) -> None:
             engine.dispose(close=False)
 
 
-def _sibling(engine: Engine, quiet: bool) -> Engine:
+def _sibling(engine: Engine, quiet: bool, planner: Sequence[str]) -> Engine:
     """An engine with the same driver, URL and connect listeners, and a pool of its own, on which we begin transactions."""
     pool = engine.pool.recreate()
     dialect = engine.dialect
-    event.listen(pool, "connect", lambda connection, record: _set_up(dialect, connection, record))
+    event.listen(pool, "connect", lambda connection, record: _set_up(dialect, planner, connection, record))
     if dialect.name != "sqlite":
         event.listen(pool, "checkin", _note_use)
         event.listen(pool, "checkout", lambda connection, record, fairy: _renew_if_broken(dialect, connection, record))
@@ -214,7 +224,7 @@ def _renew_if_broken(dialect: Dialect, connection: Any, record: ConnectionPoolEn
         raise InvalidatePoolError from error  # the pool opens a new one, and forgets the others of this age
 
 
-def _set_up(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> None:
+def _set_up(dialect: Dialect, planner: Sequence[str], connection: Any, record: ConnectionPoolEntry) -> None:
     """Have the driver begin no transactions: we do."""
     if dialect.name == "sqlite":
         connection.isolation_level = None
@@ -225,14 +235,14 @@ def _set_up(dialect: Dialect, connection: Any, record: ConnectionPoolEntry) -> N
         dialect.set_isolation_level(connection, "READ COMMITTED")
     dialect.set_isolation_level(connection, "AUTOCOMMIT")
     if dialect.name == "postgresql":
-        _set_up_session(connection, record)
+        _set_up_session(planner, connection, record)
 
 
-def _set_up_session(connection: Any, record: ConnectionPoolEntry) -> None:
+def _set_up_session(planner: Sequence[str], connection: Any, record: ConnectionPoolEntry) -> None:
     """Tell a session of PostgreSQL's how to plan; but leave nothing behind in one that others get after each transaction."""
     if _is_direct(connection):
         with connection.cursor() as cursor:
-            cursor.execute(f"SET {'; SET '.join(_PLANNER)}")
+            cursor.execute(f"SET {'; SET '.join(planner)}")
         record.info[_IS_PREPARED] = True
     elif hasattr(connection, "prepare_threshold"):
         connection.prepare_threshold = None  # psycopg would prepare statements that are run often
@@ -253,11 +263,6 @@ def _is_direct(connection: Any) -> bool:
 
 #: A session of PostgreSQL's has been told how to plan our statements, once and for all.
 _IS_PREPARED = "flask_queue.is_prepared"
-#: How many jobs are ready changes by a million between two runs of ANALYZE, so that the planner takes the line for short, and
-#: sorts it whole. Our statements read in the order of an index. (What has to be sorted is sorted even so, and seems so dear
-#: then that it would be compiled.)
-_PLANNER = ("enable_sort = off", "jit = off")
-
 #: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
 _BEGIN = {
     # The write lock at once: a reader that turns writer fails without waiting.

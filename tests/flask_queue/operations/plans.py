@@ -29,11 +29,40 @@ def statements_of(database: Database) -> Iterator[list[tuple[str, Any]]]:
 
 
 def plan(database: Database, statement: str, parameters: Any) -> list[str]:
-    """How the database would go about a statement, as we have told it to plan: its own words in lower case, step by step."""
+    """How the database would go about a statement, as we have told it to plan: its own words in lower case, step by step.
+
+    On PostgreSQL both with these parameters and as a process does.
+    """
     with database.connect() as connection:
         how = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
-        rows = connection.exec_driver_sql(how + statement, parameters).all()
+        rows: list[Any] = list(connection.exec_driver_sql(how + statement, parameters))
+    if database.dialect_name == "postgresql":
+        rows += kept_plan(database, statement, parameters)
     return [" ".join(str(value) for value in row).lower() for row in rows]
+
+
+def kept_plan(database: Database, statement: str, parameters: Any) -> list[tuple[str]]:
+    """How PostgreSQL would go about a statement that a process has prepared: by a plan that serves for any parameters."""
+    from psycopg import ClientCursor  # where there is PostgreSQL there is its driver
+
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        names.append(found[1])
+        return f"${len(names)}"
+
+    prepared = re.sub(r"%\((\w+)\)s", number, statement).replace("%%", "%")
+    marks = f"({', '.join(['%s'] * len(names))})" if names else ""
+    of_process = database.private()
+    try:
+        with of_process.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with ClientCursor(driver) as cursor:
+                cursor.execute(f"PREPARE looked_at AS {prepared}")
+                cursor.execute(f"EXPLAIN EXECUTE looked_at{marks}", [parameters[name] for name in names])
+                return list(cursor.fetchall())
+    finally:
+        of_process.dispose()
 
 
 def effort(database: Database, statement: str, parameters: Any) -> int:

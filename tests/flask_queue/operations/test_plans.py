@@ -27,7 +27,7 @@ from flask_queue.operations.unblock import blocked_keys, unblock
 
 from .by_hand import WorkerByHand
 from .declared import limited, plain
-from .plans import analyze, effort, fill, plan, statements_of
+from .plans import analyze, effort, fill, kept_plan, plan, statements_of
 
 ALL = Selector.parse(["*"])
 #: What reads the table from one end to the other, or sorts it, in each database's words.
@@ -51,12 +51,12 @@ def is_slow(text: str, step: str, database_name: str) -> bool:
 class Steps:
     """What a worker, a dispatcher or a client does to a long table, by name."""
 
-    def __init__(self, queue: FlaskQueue) -> None:
+    def __init__(self, queue: FlaskQueue, size: int = 20_000) -> None:
         self.queue = queue
         job, self.limited = plain(queue), limited(queue)
-        fill(queue, ready=20_000, finished=20_000)
-        queue.enqueue_all([job.using(wait=0.001).build() for _ in range(2_000)])
-        queue.enqueue_all([self.limited.build(f"key-{n % 200}") for n in range(4_000)])
+        fill(queue, ready=size, finished=size)
+        queue.enqueue_all([job.using(wait=0.001).build() for _ in range(size // 10)])
+        queue.enqueue_all([self.limited.build(f"key-{n % (size // 100)}") for n in range(size // 5)])
         self.worker = WorkerByHand(queue)
         self.claims = self.worker.claim(20)
         [first] = self._claimed_of_key("key-0")
@@ -155,6 +155,20 @@ def test_a_step_goes_by_an_index(app: Flask, queue: FlaskQueue, database_name: s
     for text, parameters in looks:
         found = plan(queue.database, text, parameters)
         assert not [step for step in found if is_slow(text, step, database_name)], (text, found)
+
+
+@pytest.mark.behaviour("C17")
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("name", STEPS)
+def test_a_plan_that_is_made_early_serves_a_table_that_has_grown(app: Flask, queue: FlaskQueue, name: str) -> None:
+    """A process's plans are kept until the table is next analyzed, which may be a minute and a million jobs later."""
+    steps = Steps(queue, size=200)
+    with statements_of(queue.database) as statements:
+        steps.run(name)
+    for text, parameters in statements:
+        if "queue_jobs" in text and not text.startswith("INSERT"):
+            found = kept_plan(queue.database, text, parameters)
+            assert not [step for (step,) in found if "Seq Scan on queue_jobs" in step], (text, found)
 
 
 LONG_AGO, SOON = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
