@@ -163,7 +163,8 @@ class Listener:
             return False
         has_news = False
         try:
-            for _ in self._notifications.notifies(timeout=0):
+            self._notifications.pgconn.consume_input()
+            while self._notifications.pgconn.notifies():
                 has_news = True
         except Exception:  # the server went away; polls go on, and a later one finds it back
             with contextlib.suppress(Exception):

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, select
 
 from flask_queue import FlaskQueue
 from flask_queue.database import Lookout
-from flask_queue.database.engines import IDLE
 from flask_queue.models import jobs
 from tests.flask_queue.operations.declared import plain
 
@@ -91,18 +90,3 @@ def test_an_error_costs_one_question(app: Flask, queue: FlaskQueue) -> None:
         lookout.ask()
     assert lookout.ask()
     lookout.close()
-
-
-@pytest.mark.databases("postgresql", "mariadb")
-def test_it_renews_a_connection_that_was_not_used_for_long(
-    queue: FlaskQueue, lookout: Lookout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A restart of the server between two questions is nobody's error."""
-    assert not lookout.ask()
-    connection = lookout._kept()
-    raw = connection.connection.dbapi_connection
-    assert raw is not None
-    raw.close()
-    clock = lookout._used_at + IDLE
-    monkeypatch.setattr("flask_queue.database.lookout.time.monotonic", lambda: clock)
-    assert not lookout.ask()

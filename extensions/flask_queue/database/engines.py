@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event, inspect, text
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool, StaticPool
 
 from .faults import is_transient
+from .kept import IDLE, Kept, lives
 from .prepared import Prepared
 
 T = TypeVar("T")
@@ -24,8 +25,6 @@ T = TypeVar("T")
 BUSY_TIMEOUT = 5
 #: How often a transaction that met a busy or deadlocked database is begun again.
 RETRIES = 5
-#: A connection that was used less long ago, in seconds, is taken to be alive.
-IDLE = 1.0
 _USED_AT = "flask_queue.used_at"
 #: The execution option of connections that are set up here, and not by the application.
 OURS = "flask_queue_ours"
@@ -81,6 +80,7 @@ class Database:
         set_pragmas(engine)
         # In memory another pool would be another, empty database.
         self.engine = engine if self.in_memory else _sibling(engine, quiet, planner)
+        self._kept = Kept(self.engine)
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
@@ -109,11 +109,9 @@ class Database:
 
     # --- transactions -----------------------------------------------------------------------------
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
+    def connect(self) -> AbstractContextManager[Connection]:
         """A connection on which every statement is a transaction of its own: for reading, and for single writes."""
-        with self.engine.begin() if self.in_memory else self.engine.connect() as connection:
-            yield connection
+        return self.engine.begin() if self.in_memory else self._kept.use()
 
     @contextmanager
     def begin(self, *, is_one_move: bool = False) -> Iterator[Connection]:
@@ -169,10 +167,12 @@ class Database:
     def dispose(self) -> None:
         """Close every idle connection; the pools open new ones when they are asked."""
         if not self.in_memory:
+            self._kept.close()
             self.engine.dispose()
 
     def forget_connections(self) -> None:
         """In a forked child: drop the parent's connections without closing them under the parent."""
+        self._kept.forget()
         forget_connections([self.engine])
 
     def has_tables(self, names: Sequence[str]) -> bool:
@@ -218,10 +218,8 @@ def _renew_if_broken(dialect: Dialect, connection: Any, record: ConnectionPoolEn
     used_at = record.info.get(_USED_AT)
     if used_at is None or time.monotonic() - used_at < IDLE:
         return
-    try:
-        dialect.do_ping(connection)
-    except Exception as error:
-        raise InvalidatePoolError from error  # the pool opens a new one, and forgets the others of this age
+    if not lives(dialect, connection):
+        raise InvalidatePoolError  # the pool opens a new one, and forgets the others of this age
 
 
 def _set_up(dialect: Dialect, planner: Sequence[str], connection: Any, record: ConnectionPoolEntry) -> None:

@@ -96,7 +96,7 @@ def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any],
         cursor.execute(text, values)
         return outcome(cursor)
     except dialect.loaded_dbapi.Error as error:
-        lost = dialect.is_disconnect(error, connection.connection.driver_connection, cursor)
+        lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
         if lost:
             connection.invalidate(error)
         raise DBAPIError.instance(

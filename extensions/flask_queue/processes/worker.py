@@ -107,10 +107,10 @@ class Worker(Process):
         look = has_news or time.monotonic() - self._looked_at >= self._interval
         are_settling = self._exchange.settled != self._settled_before
         is_moving = self._pool.push() or are_settling
+        self._interrupt_late()  # not after jobs were handed out: their threads wait until this one has nothing more to do
         if look or not are_settling:
             self._settle(look=look, peek=look and not has_news)
         self._settled_before = self._exchange.settled
-        self._interrupt_late()
         if self._exchange.failing:
             return self._pause
         if is_moving or self._pool.can_push:

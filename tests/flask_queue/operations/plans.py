@@ -52,17 +52,22 @@ def kept_plan(database: Database, statement: str, parameters: Any) -> list[tuple
         return f"${len(names)}"
 
     prepared = re.sub(r"%\((\w+)\)s", number, statement).replace("%%", "%")
+    values = [parameters[name] for name in names]
+    types = f"({', '.join(_TYPES.get(type(value), 'unknown') for value in values)})" if names else ""
     marks = f"({', '.join(['%s'] * len(names))})" if names else ""
     of_process = database.private()
     try:
         with of_process.connect() as connection:
-            driver: Any = connection.connection.driver_connection
+            driver: Any = connection.connection.dbapi_connection
             with ClientCursor(driver) as cursor:
-                cursor.execute(f"PREPARE looked_at AS {prepared}")
-                cursor.execute(f"EXPLAIN EXECUTE looked_at{marks}", [parameters[name] for name in names])
+                cursor.execute(f"PREPARE looked_at {types} AS {prepared}")
+                cursor.execute(f"EXPLAIN EXECUTE looked_at {marks}", values)
                 return list(cursor.fetchall())
     finally:
         of_process.dispose()
+
+
+_TYPES = {int: "bigint", float: "double precision"}
 
 
 def effort(database: Database, statement: str, parameters: Any) -> int:
@@ -73,7 +78,7 @@ def effort(database: Database, statement: str, parameters: Any) -> int:
             return next(int(found[1]) for step in steps if (found := re.search(r"Buffers: shared hit=(\d+)", step)))
         if connection.dialect.name == "sqlite":
             instructions: list[None] = []
-            driver: Any = connection.connection.driver_connection
+            driver: Any = connection.connection.dbapi_connection
             driver.set_progress_handler(lambda: instructions.append(None), 1)
             connection.exec_driver_sql(statement, parameters).all()
             driver.set_progress_handler(None, 1)

@@ -1,0 +1,108 @@
+"""The connection that is kept at hand: who gets it, and when it is another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, event, text
+
+from flask_queue import FlaskQueue
+from flask_queue.database import kept
+from flask_queue.database.kept import IDLE, Kept
+
+
+@pytest.fixture
+def keeper(app: Flask, queue: FlaskQueue) -> Iterator[Kept]:
+    keeper = Kept(queue.database.engine)
+    yield keeper
+    keeper.close()
+
+
+def used(keeper: Kept) -> Connection:
+    with keeper.use() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    return connection
+
+
+def test_who_comes_after_another_gets_the_same_connection(queue: FlaskQueue, keeper: Kept) -> None:
+    """The pool is asked once."""
+    asked: list[None] = []
+    event.listen(queue.database.engine, "checkout", lambda *_: asked.append(None))
+    assert used(keeper) is used(keeper) is used(keeper)
+    assert len(asked) == 1
+
+
+def test_nobody_shares_a_connection_and_one_is_kept(keeper: Kept) -> None:
+    with keeper.use() as one, keeper.use() as another:
+        assert one.connection.dbapi_connection is not another.connection.dbapi_connection
+    assert (one.closed, another.closed) == (True, False)  # the first to come back stays
+    assert used(keeper) is another
+
+
+def test_a_connection_in_which_something_went_wrong_is_not_kept(keeper: Kept) -> None:
+    first = used(keeper)
+    with pytest.raises(ConnectionError), keeper.use():
+        raise ConnectionError
+    assert first.closed
+    assert used(keeper) is not first
+
+
+def test_it_keeps_no_transaction_open(keeper: Kept) -> None:
+    assert not used(keeper).in_transaction()
+
+
+def test_a_closed_one_is_replaced(keeper: Kept) -> None:
+    first = used(keeper)
+    keeper.close()
+    keeper.close()
+    assert first.closed
+    assert used(keeper) is not first
+
+
+@pytest.mark.behaviour("I9")
+def test_what_is_kept_takes_no_place_in_a_pool(make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str) -> None:
+    bind = {"url": database_url, "pool_size": 1, "max_overflow": 0, "pool_timeout": 1}
+    with make_app(SQLALCHEMY_BINDS={"queue": bind}).app_context():
+        keeper = Kept(queue.database.engine)
+        used(keeper)
+        with queue.database.engine.connect() as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+        keeper.close()
+
+
+@pytest.mark.behaviour("J10")
+@pytest.mark.parametrize("told", [True, False])
+def test_a_forked_child_leaves_its_parents_connection_alone(keeper: Kept, monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    """Even a child that nobody told to forget it, as in a web server that forks."""
+    of_parent = used(keeper)
+    monkeypatch.setattr(kept, "_inherited", [])
+    with monkeypatch.context() as child:
+        child.setattr("flask_queue.database.kept.os.getpid", lambda: -1)
+        if told:
+            keeper.forget()
+        assert used(keeper) is not of_parent
+        keeper.close()
+    assert not of_parent.closed
+    assert of_parent.execute(text("SELECT 1")).scalar() == 1
+    of_parent.close()
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_it_renews_a_connection_that_was_not_used_for_long(keeper: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restart of the server meanwhile is nobody's error."""
+    broken = used(keeper)
+    raw = broken.connection.dbapi_connection
+    assert raw is not None
+    raw.close()
+    later = keeper._spare[0].used_at + IDLE
+    monkeypatch.setattr("flask_queue.database.kept.time.monotonic", lambda: later)
+    assert used(keeper) is not broken
+
+
+def test_one_that_was_not_used_for_long_and_lives_is_used_again(keeper: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = used(keeper)
+    later = keeper._spare[0].used_at + IDLE
+    monkeypatch.setattr("flask_queue.database.kept.time.monotonic", lambda: later)
+    assert used(keeper) is first
