@@ -13,11 +13,19 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, SingletonThreadPool, StaticPool
+from sqlalchemy.pool import (
+    ConnectionPoolEntry,
+    NullPool,
+    Pool,
+    PoolProxiedConnection,
+    QueuePool,
+    SingletonThreadPool,
+    StaticPool,
+)
 
 from .faults import is_transient
 from .kept import IDLE, Kept, lives
-from .prepared import Prepared
+from .prepared import Prepared, prepare_all
 
 T = TypeVar("T")
 
@@ -164,6 +172,10 @@ class Database:
         """The same database through connections that nobody else uses: for a process's machinery, for its heartbeat."""
         return self if self.in_memory else Database(self.bind_engine, quiet=quiet, planner=_PLANNER_OF_PROCESSES)
 
+    def prepare(self) -> None:
+        """Have the statements of the hot path written now rather than when each is first wanted: before processes fork."""
+        prepare_all(self.engine.dialect)
+
     def dispose(self) -> None:
         """Close every idle connection; the pools open new ones when they are asked."""
         if not self.in_memory:
@@ -188,9 +200,14 @@ _inherited: list[Pool] = []
 def forget_connections(engines: Sequence[Engine]) -> None:
     """In a forked child: drop the connections that engines inherited, without closing them."""
     for engine in engines:
-        if not isinstance(engine.pool, StaticPool | SingletonThreadPool):
+        if not isinstance(engine.pool, StaticPool | SingletonThreadPool) and not _is_empty(engine.pool):
             _inherited.append(engine.pool)  # a collected SQLite connection would be closed
             engine.dispose(close=False)
+
+
+def _is_empty(pool: Pool) -> bool:
+    """Whether no connection of it is open. To renew it even so, a child would copy what it shares with its parent."""
+    return isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and pool.checkedin() + pool.checkedout() == 0)
 
 
 def _sibling(engine: Engine, quiet: bool, planner: Sequence[str]) -> Engine:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakSet
 
 from sqlalchemy import ClauseElement, Connection, Delete, Dialect, Executable, Update, literal_column
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.sql.selectable import HasCTE
 
 #: A row as the driver gives it.
@@ -28,6 +30,7 @@ class Prepared:
     """
 
     def __init__(self, statement: Executable) -> None:
+        _all.add(self)
         self.statement = statement
         self._ready: dict[str, tuple[str, _Binder]] = {}
         self._after: dict[Prepared, Prepared] = {}
@@ -70,6 +73,16 @@ class Prepared:
         compiled: Any = self.statement.compile(dialect=dialect)
         ready = self._ready[dialect.name] = (str(compiled), _binder(compiled, dialect))
         return ready
+
+
+def prepare_all(dialect: Dialect) -> None:
+    """Have all statements written for a database beforehand: so that processes that are forked next share them."""
+    for prepared in [prepared for prepared in _all if dialect.name not in prepared._ready]:
+        with suppress(CompileError):  # it is another database's
+            prepared._prepare(dialect)
+
+
+_all: WeakSet[Prepared] = WeakSet()
 
 
 class Step(NamedTuple):

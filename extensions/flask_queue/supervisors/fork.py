@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from ..config import Configuration
 from ..processes.runtime import Runtime
 from ..processes.titles import entitle
 from .maintenance import exit_in_words
+from .memory import settle_memory
 from .pidfile import Pidfile
 from .roles import Role
 from .signals import held_back, trapped
@@ -57,11 +57,13 @@ class ForkSupervisor(Supervisor):
 
     # --- starting ---------------------------------------------------------------------------------
 
-    def start_child(self, role: Role) -> None:
+    def prepare_children(self) -> None:
         for database in (self.runtime.database, self._outer_database):
             database.dispose()  # no connection of ours may live on in a child
-        gc.collect()
-        gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
+        self.runtime.database.prepare()
+        settle_memory()
+
+    def start_child(self, role: Role) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         news, out = os.pipe()

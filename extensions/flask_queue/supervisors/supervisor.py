@@ -100,7 +100,10 @@ class Supervisor(Process):
     def fill_vacancies(self) -> None:
         """Start a process in each role that has none and whose time has come; where that fails, it is tried again later."""
         moment = time.monotonic()
-        for role in [role for role, when in self.vacant.items() if when <= moment]:
+        due = [role for role, when in self.vacant.items() if when <= moment]
+        if due:
+            self.prepare_children()
+        for role in due:
             if self.stopping:
                 return
             del self.vacant[role]
@@ -135,6 +138,9 @@ class Supervisor(Process):
             self.register()
 
     # --- what a child is --------------------------------------------------------------------------
+
+    def prepare_children(self) -> None:
+        """Do what is to be done once before children are started."""
 
     def start_child(self, role: Role) -> None:
         """Start a process in `role`, or raise why there is none."""

@@ -1,0 +1,51 @@
+"""Memory that is shared with forked processes, and stays so for longer: a page is copied as soon as anybody writes to it."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+
+#: From the largest hole to the smallest, in bytes.
+_SIZES = (*(2**power for power in range(16, 10, -1)), *range(1024, 0, -16))
+
+
+class _HeapInfo(ctypes.Structure):
+    """`struct mallinfo2` of the GNU C library; see mallinfo(3)."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
+
+
+def settle_memory() -> None:
+    """Have nothing left to tidy up, before processes are forked: neither for Python's collector nor for the C library."""
+    gc.collect()
+    fill_holes()
+    gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at
+
+
+def fill_holes() -> None:
+    """Take whatever lies free between other things in this thread's part of the C heap, and never use it.
+
+    A child that got such a piece would copy the whole page around it; SQLite asks for hundreds when it opens a database.
+    As it is, what a child asks for comes from new pages, and lies close together. Elsewhere than with glibc 2.33 or newer
+    this does nothing.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        heap_info = library.mallinfo2
+    except (OSError, AttributeError):
+        return
+    heap_info.restype = _HeapInfo
+    library.sbrk.restype = library.malloc.restype = ctypes.c_void_p
+    library.sbrk.argtypes = [ctypes.c_ssize_t]
+    library.malloc.argtypes = [ctypes.c_size_t]
+    library.free.argtypes = [ctypes.c_void_p]
+    end = library.sbrk(0) - heap_info().keepcost
+    for size in _SIZES:
+        while (piece := library.malloc(size)) is not None and piece < end:
+            pass  # it is ours now
+        library.free(piece)
