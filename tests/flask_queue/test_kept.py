@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, NullPool, event, text
 
 from flask_queue import FlaskQueue
 from flask_queue.database import kept
@@ -26,6 +27,24 @@ def used(keeper: Kept) -> Connection:
     return connection
 
 
+def fail(keeper: Kept, what: Callable[[Connection], object]) -> None:
+    """Do something to a connection, and raise."""
+
+    def use() -> None:
+        with keeper.use() as connection:
+            what(connection)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        use()
+
+
+def lose(connection: Connection) -> None:
+    """As it is when the server went away."""
+    connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
+    connection.invalidate()
+
+
 def test_who_comes_after_another_gets_the_same_connection(queue: FlaskQueue, keeper: Kept) -> None:
     """The pool is asked once."""
     asked: list[None] = []
@@ -41,12 +60,54 @@ def test_nobody_shares_a_connection_and_one_is_kept(keeper: Kept) -> None:
     assert used(keeper) is another
 
 
-def test_a_connection_in_which_something_went_wrong_is_not_kept(keeper: Kept) -> None:
+def test_others_are_the_pools_however_often_they_meet(queue: FlaskQueue, keeper: Kept) -> None:
+    """Nothing is opened or closed for that."""
+    with keeper.use(), keeper.use():
+        pass
+    with keeper.use(), keeper.use():
+        pass
+    opened: list[None] = []
+    event.listen(queue.database.engine, "connect", lambda *_: opened.append(None))
+    for _ in range(5):
+        with keeper.use() as one, keeper.use() as another:
+            assert [each.connection.is_detached for each in (one, another)] == [True, False]
+    assert opened == []
+
+
+def test_it_is_usable_after_something_went_wrong_in_it(keeper: Kept) -> None:
     first = used(keeper)
-    with pytest.raises(ConnectionError), keeper.use():
-        raise ConnectionError
+    fail(keeper, lambda connection: connection.exec_driver_sql("BEGIN"))
+    with keeper.use() as connection:
+        assert connection is first
+        connection.exec_driver_sql("BEGIN")  # there is none open any more
+        connection.exec_driver_sql("ROLLBACK")
+
+
+def test_one_that_was_lost_in_use_is_not_kept(keeper: Kept) -> None:
+    first = used(keeper)
+    fail(keeper, lose)
     assert first.closed
     assert used(keeper) is not first
+    assert used(keeper) is used(keeper)
+
+
+def test_it_gets_no_older_than_the_pools_may(
+    make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_app(SQLALCHEMY_BINDS={"queue": {"url": database_url, "pool_recycle": 100}}).app_context():
+        keeper = Kept(queue.database.engine)
+        first, start = used(keeper), time.monotonic()
+        monkeypatch.setattr("flask_queue.database.kept.time.monotonic", lambda: start + 99)
+        assert used(keeper) is first
+        monkeypatch.setattr("flask_queue.database.kept.time.monotonic", lambda: start + 101)
+        assert used(keeper) is not first
+        keeper.close()
+
+
+def test_nothing_is_kept_where_nothing_is_pooled(make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str) -> None:
+    with make_app(SQLALCHEMY_BINDS={"queue": {"url": database_url, "poolclass": NullPool}}).app_context():
+        keeper = Kept(queue.database.engine)
+        assert used(keeper).closed
 
 
 def test_it_keeps_no_transaction_open(keeper: Kept) -> None:
@@ -84,6 +145,9 @@ def test_a_forked_child_leaves_its_parents_connection_alone(keeper: Kept, monkey
             keeper.forget()
         assert used(keeper) is not of_parent
         keeper.close()
+        if not told:
+            keeper._spare.append(kept._Spare(of_parent, 0.0, 1))
+            keeper.close()
     assert not of_parent.closed
     assert of_parent.execute(text("SELECT 1")).scalar() == 1
     of_parent.close()

@@ -101,14 +101,14 @@ class Client:
         return NewJob(
             options.queue,
             definition.name,
-            arguments.encode(handle.args, handle.kwargs, references=self.references),
+            arguments.encode(handle.call_args, handle.call_kwargs, references=self.references),
             options.priority,
             options.wait,
             options.at,
             concurrency.limit(
                 definition.name,
-                handle.args,
-                handle.kwargs or {},
+                handle.call_args,
+                handle.call_kwargs or {},
                 default_duration=self.settings.concurrency_duration,
                 reference=self.references.refer,
             )

@@ -42,7 +42,7 @@ class JobHandle:
 
     # The parts of the call lie here: an object of their own would double what the garbage collector has to look at when
     # many are built, and that takes longer than to write them.
-    __slots__ = ("_client", "_row", "_was_read", "args", "definition", "enqueued", "id", "kwargs", "options")
+    __slots__ = ("_client", "_row", "_was_read", "call_args", "call_kwargs", "definition", "enqueued", "id", "options")
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class JobHandle:
         #: What is called, and how it is enqueued; None for a job that was read from the database.
         self.definition = definition
         self.options = options
-        self.args = args
+        self.call_args = args
         #: None rather than an empty dict, which would be one more thing to collect.
-        self.kwargs = kwargs or None
+        self.call_kwargs = kwargs or None
         self._client: Client | None = None
         self._row: AnyRow | None = None
         self._was_read = False

@@ -77,12 +77,16 @@ class Prepared:
 
 def prepare_all(dialect: Dialect) -> None:
     """Have all statements written for a database beforehand: so that processes that are forked next share them."""
+    if dialect.name not in _DIRECT:
+        return
     for prepared in [prepared for prepared in _all if dialect.name not in prepared._ready]:
         with suppress(CompileError):  # it is another database's
             prepared._prepare(dialect)
 
 
 _all: WeakSet[Prepared] = WeakSet()
+#: Databases whose drivers run the statements.
+_DIRECT = ("sqlite", "postgresql")
 
 
 class Step(NamedTuple):
@@ -134,7 +138,7 @@ def _last_id(cursor: Any) -> Any:
 def _takes_detour(connection: Connection) -> bool:
     engine = connection.engine
     return (
-        connection.dialect.name not in ("sqlite", "postgresql")
+        connection.dialect.name not in _DIRECT
         or engine.logger.isEnabledFor(logging.INFO)
         or bool(engine.dispatch.before_cursor_execute or engine.dispatch.after_cursor_execute)
     )

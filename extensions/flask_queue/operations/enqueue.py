@@ -81,7 +81,7 @@ _SCHEDULED = literal_column("'scheduled'", String)
 _INSERT_NOW = _insert(_READY, now(), announce=True)
 _INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")))
 # Whether an instant is past is for the database's clock to say.
-_INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT, announce=True)
+_INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT)
 _INSERT_LIMITED = _insert(
     bindparam("state"), now(), announce=True, expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT
 )

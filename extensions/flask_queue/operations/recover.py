@@ -12,7 +12,7 @@ from ..database import AnyRow, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_claimed, jobs
 from ..models.process import processes
-from ..models.seek import is_still
+from ..models.seek import by_id, is_still
 from .failure import Failure, record
 from .slots import keys_of
 
@@ -97,8 +97,8 @@ def fail_unknown(
 
 
 def _claimed(connection: Connection, where: ColumnElement[bool], parameters: dict[str, Any]) -> Sequence[AnyRow]:
-    statement = select(*_COLUMNS).where(is_claimed, where).order_by(jobs.c.id).with_for_update(skip_locked=True, of=jobs)
-    return connection.execute(statement, parameters).all()
+    in_order = select(*_COLUMNS).where(is_claimed, where).order_by(by_id(State.CLAIMED, jobs.c.id))
+    return connection.execute(in_order.with_for_update(skip_locked=True, of=jobs), parameters).all()
 
 
 def _crash(

@@ -109,7 +109,7 @@ class Accounts:
         finished = self._finishing(endings)
         if keys:
             let_in = unblock(connection, keys, self._runtime.definitions, ahead=finished)
-            if let_in and not self._selector.takes_all:  # they may be in queues of other workers
+            if let_in and not (room and self._selector.takes_all):  # they are for others
                 notify(connection)
         return self._claim(connection, room, once, None if keys else finished)
 

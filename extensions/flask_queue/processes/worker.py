@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..config import WorkerOptions
+from ..database import notify
 from ..errors import ProcessMissingError
 from ..models.process import Kind
 from ..operations.claim import Claim
@@ -202,6 +203,8 @@ class Worker(Process):
                 older_than=settings.alive_threshold,
             )
             unblock(connection, lost.keys, self.runtime.definitions)
+            if lost.job_ids:
+                notify(connection)
             return lost
 
         lost = self.runtime.database.transact(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from ..config import Configuration
 from ..processes.runtime import Runtime
 from ..processes.titles import entitle
 from .maintenance import exit_in_words
-from .memory import settle_memory
+from .memory import fill_holes
 from .pidfile import Pidfile
 from .roles import Role
 from .signals import held_back, trapped
@@ -52,6 +53,7 @@ class ForkSupervisor(Supervisor):
         #: What hooks and the application use in this process.
         self._outer_database = runtime.database
         self._children: dict[int, _Child] = {}
+        self._has_filled_holes = False
         #: Dead children whose jobs could not be ended yet: pid and wait status.
         self._unburied: dict[int, int] = {}
 
@@ -61,7 +63,11 @@ class ForkSupervisor(Supervisor):
         for database in (self.runtime.database, self._outer_database):
             database.dispose()  # no connection of ours may live on in a child
         self.runtime.database.prepare()
-        settle_memory()
+        gc.collect()
+        if not self._has_filled_holes:  # once: what it takes it keeps
+            self._has_filled_holes = True
+            fill_holes()
+        gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
 
     def start_child(self, role: Role) -> None:
         sys.stdout.flush()

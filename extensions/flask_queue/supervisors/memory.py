@@ -1,9 +1,8 @@
-"""Memory that is shared with forked processes, and stays so for longer: a page is copied as soon as anybody writes to it."""
+"""Memory that is shared with forked processes for as long as nobody writes to it: then the whole page is copied."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
 
 #: From the largest hole to the smallest, in bytes.
 _SIZES = (*(2**power for power in range(16, 10, -1)), *range(1024, 0, -16))
@@ -18,13 +17,6 @@ class _HeapInfo(ctypes.Structure):
             "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
         )
     ]  # fmt: skip
-
-
-def settle_memory() -> None:
-    """Have nothing left to tidy up, before processes are forked: neither for Python's collector nor for the C library."""
-    gc.collect()
-    fill_holes()
-    gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at
 
 
 def fill_holes() -> None:

@@ -102,7 +102,7 @@ class Supervisor(Process):
         moment = time.monotonic()
         due = [role for role, when in self.vacant.items() if when <= moment]
         if due:
-            self.prepare_children()
+            self.attempt(self.prepare_children)
         for role in due:
             if self.stopping:
                 return

@@ -162,6 +162,8 @@ def test_a_value_comes_back_equal_and_of_the_same_type(value: object) -> None:
     args, kwargs = decode(encode((value, [value]), {"name": value, "inner": {"of": (value,)}}))
     assert same(args, [value, [value]])
     assert same(kwargs, {"name": value, "inner": {"of": (value,)}})
+    alone, nothing = decode(encode((value,), {}))  # for which there is a shorter way
+    assert same((list(alone), dict(nothing)), ([value], {}))
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)

@@ -22,6 +22,8 @@ from flask_queue.models import State, jobs
 from flask_queue.operations import queues
 from flask_queue.operations.claim import Kinds, anything_ready, claim
 from flask_queue.operations.dispatch import anything_due, dispatch
+from flask_queue.operations.failure import Failure
+from flask_queue.operations.recover import fail_orphans, fail_unknown, release
 from flask_queue.operations.selectors import Selector, ready_names
 from flask_queue.operations.unblock import blocked_keys, unblock
 
@@ -42,8 +44,9 @@ def is_slow(text: str, step: str, database_name: str) -> bool:
     """Whether a step of a statement's plan takes the longer, the longer the table is."""
     if database_name == "sqlite" and "index ix_queue_jobs" in step:
         return False  # along a partial index: of one state only, and in the order that is wanted
-    if any(words in text for words in ("GROUP BY", "AS head", "ORDER BY queue_jobs.priority + ")):
-        # The few that hold a slot of a key, a window of the line, those picked by their ids: they do not grow with the line.
+    if any(words in text for words in ("GROUP BY", "AS head", "ORDER BY queue_jobs.priority + ", "ORDER BY queue_jobs.id + ")):
+        # The few that hold a slot of a key, a window of the line, those picked by their ids, those that a process holds: they
+        # do not grow with the line.
         return any(words in step for words in SLOW[database_name] if "sort" not in words and "order" not in words)
     return any(words in step for words in SLOW[database_name])
 
@@ -171,6 +174,7 @@ def test_a_plan_that_is_made_early_serves_a_table_that_has_grown(app: Flask, que
             assert not [step for (step,) in found if "Seq Scan on queue_jobs" in step], (text, found)
 
 
+NOBODY, LOST = -1, Failure.of(RuntimeError("lost"))
 LONG_AGO, SOON = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 #: Looks that find little or nothing on a table that has a lot, by name.
 LOOKS: dict[str, Callable[[FlaskQueue, Connection], Any]] = {
@@ -181,6 +185,9 @@ LOOKS: dict[str, Callable[[FlaskQueue, Connection], Any]] = {
     "for queues with ready jobs, by a prefix": lambda queue, one: ready_names(one, "n"),
     "for due jobs": lambda queue, one: anything_due(one),
     "for blocked jobs": lambda queue, one: (queue.jobs.blocked.all(), queue.jobs.blocked.count(cap=1000)),
+    "for jobs that a process holds": lambda queue, one: release(one, NOBODY),
+    "for jobs that nobody knows of": lambda queue, one: fail_unknown(one, NOBODY, (), LOST, queue.definitions, older_than=60),
+    "for jobs of processes that are gone": lambda queue, one: fail_orphans(one, LOST, queue.definitions),
     "for jobs that run": lambda queue, one: queue.jobs.claimed.all(),
     "of the dashboard for blocked jobs": lambda queue, one: listed(one, LISTINGS[State.BLOCKED], Filters(), limit=25),
     "of the dashboard for jobs that run": lambda queue, one: listed(one, LISTINGS[State.CLAIMED], Filters(), limit=25),

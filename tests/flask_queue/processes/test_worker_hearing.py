@@ -199,6 +199,7 @@ def test_who_hears_of_all_jobs_seldom_looks_when_there_have_been_none_for_long(
     """It looks often again as soon as it has something to do. Others, who may miss something, never cease to."""
     monkeypatch.setattr(flask_queue.processes.worker, "QUIET_AFTER", 1.0)
     with worker(queue, polling_interval=0.02) as one:
+        one._busy_at = time.monotonic()
         assert looks(one, during=0.5) > 10
         time.sleep(1.0)
         quiet = looks(one, during=1.0)

@@ -31,7 +31,7 @@ pieces = [library.malloc(size) for size in (100, 300, 700, 3000) for _ in range(
 for piece in pieces[::2]:
     library.free(piece)
 before = holes()
-memory.settle_memory()
+memory.fill_holes()
 print(before, holes())
 """
 
@@ -45,6 +45,7 @@ def test_what_children_ask_for_comes_from_pages_of_their_own() -> None:
     assert after < before / 20
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_children_find_the_statements_of_the_hot_path_written(
     app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

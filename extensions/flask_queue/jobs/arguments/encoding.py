@@ -24,9 +24,6 @@ _DEEPEST = 100
 _PLAIN = frozenset({str, bool, type(None)})
 _LARGE = 1 << 2048
 """Ints from here on are written in hexadecimal: Python may refuse to read so many decimal digits."""
-_SIMPLE = _PLAIN | {int}
-_SHORT = len(str(_LARGE))
-"""No text that is shorter holds an int of that size."""
 
 
 def _encoder(slow: json.JSONEncoder) -> Callable[[object], str]:
@@ -63,10 +60,8 @@ def encode(args: Sequence[object], kwargs: Mapping[str, object] | None, *, refer
     :param references: names instances of mapped classes; without it they are refused.
     :raises ArgumentError: for what cannot come back as it was; it names the argument and the place in it.
     """
-    if not kwargs and _SIMPLE.issuperset(map(type, args)):
-        text = _write(args)
-        if len(text) < _SHORT and text.isascii():
-            return text
+    if not kwargs and all(type(value) in _PLAIN or (type(value) is int and -_LARGE < value < _LARGE) for value in args):
+        return _text(args)
     positional: list[object] = []
     keywords: dict[str, object] = {}
     place: object = None
