@@ -107,6 +107,7 @@ class Table:
         let_everybody_in(self.app)
         for name in PAUSED:
             queue.queues[name].pause()
+        self.of_process = queue.database.private()  # the sessions of processes are told how to plan
         self.worker_id = queue.database.transact(
             lambda connection: registration.register(
                 connection, Kind.WORKER, "growth", pid=os.getpid(), hostname="here", metadata={}, supervisor_id=None
@@ -115,6 +116,7 @@ class Table:
 
     def close(self) -> None:
         """Close all connections, so that the database can be dropped."""
+        self.of_process.dispose()
         queue.database.dispose()
         for engine in db.engines.values():
             engine.dispose()
@@ -161,11 +163,13 @@ class Table:
 
     def claim(self) -> list[Claim]:
         """Take the next jobs, as a worker does in one transaction."""
-        return queue.database.transact(lambda connection: claim(connection, SELECTOR, limit=CLAIMED, process_id=self.worker_id))
+        return self.of_process.transact(
+            lambda connection: claim(connection, SELECTOR, limit=CLAIMED, process_id=self.worker_id)
+        )
 
     def finish(self, claims: Sequence[Claim]) -> None:
         """Write down that they are through."""
-        queue.database.transact(lambda connection: finishing(claims, preserve=True).take(connection))
+        self.of_process.transact(lambda connection: finishing(claims, preserve=True).take(connection))
 
     def overview(self) -> None:
         """The first page of the dashboard, from request to response."""
@@ -177,7 +181,7 @@ class Table:
         self._copy(due, state=literal_column("'scheduled'"), scheduled_at=now_plus(-60))
         self._analyze()
         began = time.perf_counter()
-        while queue.database.transact(lambda connection: dispatch(connection, {}, batch_size=DISPATCHED)) == DISPATCHED:
+        while self.of_process.transact(lambda connection: dispatch(connection, {}, batch_size=DISPATCHED)) == DISPATCHED:
             pass
         return time.perf_counter() - began
 

@@ -43,8 +43,9 @@ OURS = "flask_queue_ours"
 _PLANNER = ("enable_sort = off", "jit = off")
 #: A process runs the same few statements over and over. Plans without their values are as good, but are taken for a little
 #: dearer, so that PostgreSQL would make new ones each time, which takes longer than to carry them out. As one may be made while
-#: the table is all but empty, and kept while it grows, it has to go by indexes from the start.
-_PLANNER_OF_PROCESSES = (*_PLANNER, "plan_cache_mode = force_generic_plan", "enable_seqscan = off")
+#: the table is all but empty, and kept while it grows, it has to go by indexes from the start; and entry by entry, as only who
+#: does so marks those of rows that are gone for the next one to pass over.
+_PLANNER_OF_PROCESSES = (*_PLANNER, "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_bitmapscan = off")
 
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}",
