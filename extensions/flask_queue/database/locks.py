@@ -83,7 +83,7 @@ def _is_ours(connection: Connection) -> bool:
 
 
 _KEYS = func.unnest(cast(bindparam("locked_keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
-_ADVISORY_LOCKS = Prepared(select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0)))))
+_ADVISORY_LOCKS = Prepared(select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0)))), follows=True)
 
 
 @cache

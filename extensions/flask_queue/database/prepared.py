@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
@@ -29,9 +30,15 @@ class Prepared:
     the length of its lists.
     """
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, *, leads: bool = False, follows: bool = False) -> None:
+        """
+        :param leads: those that follow are often run `after` it.
+        :param follows: it is often run `after` those that lead.
+        """
         _all.add(self)
         self.statement = statement
+        self._leads = leads
+        self._follows = follows
         self._ready: dict[str, tuple[str, _Binder]] = {}
         self._after: dict[Prepared, Prepared] = {}
 
@@ -79,6 +86,10 @@ def prepare_all(dialect: Dialect) -> None:
     """Have all statements written for a database beforehand: so that processes that are forked next share them."""
     if dialect.name not in _DIRECT:
         return
+    if dialect.name == "postgresql":
+        for leader, follower in product(list(_all), repeat=2):
+            if leader._leads and follower._follows:
+                follower.after(leader)
     for prepared in [prepared for prepared in _all if dialect.name not in prepared._ready]:
         with suppress(CompileError):  # it is another database's
             prepared._prepare(dialect)

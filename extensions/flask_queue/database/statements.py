@@ -27,6 +27,7 @@ class Move:
     :param index: the index that has the candidates in their order. MySQL and MariaDB lock every row that they read, and
         whoever sorts reads them all, so that other workers would find none.
     :param locking: selects and locks the same ids, as PostgreSQL had better go about it.
+    :param follows: something often goes ahead of it.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Move:
         *,
         index: str | None = None,
         locking: Select[Any] | None = None,
+        follows: bool = False,
     ) -> None:
         # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
         own = candidates.with_for_update(skip_locked=True, of=table) if locking is None else locking
         picked = any_(func.array(own.scalar_subquery()))
-        self._postgresql = Prepared(update(table).where(table.c.id == picked).values(values).returning(*returning))
+        moved = update(table).where(table.c.id == picked).values(values).returning(*returning)
+        self._postgresql = Prepared(moved, follows=follows)
         self._sqlite = Prepared(update(table).where(table.c.id.in_(candidates)).values(values).returning(*returning))
         self._pick = candidates.with_for_update(skip_locked=True, of=table)
         if index is not None:

@@ -109,7 +109,7 @@ def _move(of_queue: bool, only: bool | None, marked: bool) -> Move:
     if only is not None:
         return _window(_ONLY if only else _EXCEPT, *where)
     index = "ix_queue_jobs_ready_by_queue" if of_queue else "ix_queue_jobs_ready"
-    return Move(jobs, _line(*where), _VALUES, _COLUMNS, index=index)
+    return Move(jobs, _line(*where), _VALUES, _COLUMNS, index=index, follows=not of_queue)
 
 
 #: By (one queue rather than all, kind of jobs wanted, behind a mark rather than from the beginning).

@@ -24,8 +24,10 @@ _ONE = (jobs.c.id == bindparam("job_id"), *_OWNED)
 _UNOWNED = {"process_id": null(), "expires_at": null()}
 _ATTEMPTED = jobs.c.attempts + 1
 
-_FINISH = Prepared(update(jobs).where(*_MANY).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED))
-_FORGET = Prepared(delete(jobs).where(*_MANY))
+_FINISH = Prepared(
+    update(jobs).where(*_MANY).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED), leads=True
+)
+_FORGET = Prepared(delete(jobs).where(*_MANY), leads=True)
 _FAIL = update(jobs).where(*_ONE).values(state=literal_column("'failed'"), attempts=_ATTEMPTED, **_UNOWNED)
 _LATER = (
     update(jobs)

@@ -47,7 +47,7 @@ _TO_READY = Prepared(
     .values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
 )
 _FIRST_KEY = select(func.min(jobs.c.concurrency_key)).where(is_blocked, is_in_line)
-_NEXT_KEY = _FIRST_KEY.where(jobs.c.concurrency_key > bindparam("after"))
+_NEXT_KEY = Prepared(_FIRST_KEY.where(jobs.c.concurrency_key > bindparam("after")))
 
 
 def unblock(
@@ -103,7 +103,7 @@ def blocked_keys(connection: Connection, *, after: str = "", limit: int) -> list
     """Up to `limit` keys that have blocked jobs, sorted, from the one behind `after` on."""
     keys: list[str] = []
     while len(keys) < limit:
-        key = connection.execute(_NEXT_KEY, {"after": keys[-1] if keys else after}).scalar()
+        ((key,),) = _NEXT_KEY.rows(connection, {"after": keys[-1] if keys else after})
         if key is None:
             break
         keys.append(key)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from flask_queue import FlaskQueue
-from flask_queue.database.prepared import Prepared
+from flask_queue.database.kept import lives
+from flask_queue.database.prepared import _all as prepared_statements
+from flask_queue.operations import registration
+from flask_queue.operations.dispatch import anything_due
+from flask_queue.operations.marks import Marks
+from flask_queue.operations.unblock import blocked_keys
 from tests.flask_queue.operations.by_hand import WorkerByHand
 from tests.flask_queue.operations.declared import limited, plain
 
@@ -51,19 +58,31 @@ def test_children_find_the_statements_of_the_hot_path_written(
 ) -> None:
     """SQLAlchemy's compiler would touch megabytes in each of them."""
     job, other = plain(queue), limited(queue)
-    queue.enqueue_all([*(job.build() for _ in range(5)), *(other.build("key") for _ in range(2))])
-    worker = WorkerByHand(queue)
-    queue.database.prepare()
+    queue.enqueue_all([*(job.build() for _ in range(9)), *(other.build("key") for _ in range(2))])
+    for prepared in prepared_statements:  # what other tests have left
+        prepared._ready.clear()
+        prepared._after.clear()
+    database = queue.database
+    database.prepare()
     written: list[str] = []
-    write = Prepared._prepare
+    write = SQLCompiler.__init__
 
-    def noted(prepared: Prepared, dialect: object) -> object:
-        written.append(str(prepared.statement))
-        return write(prepared, dialect)  # type: ignore[arg-type]
+    def noted(compiler: SQLCompiler, dialect: Any, statement: Any, *arguments: Any, **options: Any) -> None:
+        write(compiler, dialect, statement, *arguments, **options)
+        written.append(str(compiler))
 
-    monkeypatch.setattr(Prepared, "_prepare", noted)
+    monkeypatch.setattr(SQLCompiler, "__init__", noted)
+    worker = WorkerByHand(queue, marks=Marks() if database.keeps_what_is_gone else None)
+    with database.connect() as connection:
+        assert lives(database.engine.dialect, connection.connection.dbapi_connection)
+        assert registration.heartbeat(connection, worker.id)
+        assert not anything_due(connection)
+        assert blocked_keys(connection, limit=2) == ["limited/key"]
     assert worker.looks()
-    worker.finish(*worker.claim(3))
-    worker.finish(*worker.claim(3))
+    claims = worker.claim(3)
+    for _ in range(5):  # limited ones are among them
+        claims = worker.finish_and_claim(claims, 3)
     worker.close()
+    worker.vanish()
     assert written == []
+    assert queue.jobs.finished.count() == 11
