@@ -1,4 +1,7 @@
-"""Column types that mean the same on every database, and what every table is made with there."""
+"""Column types that mean the same on every database.
+
+A dialect of SQLAlchemy's is a megabyte or two of memory in each process, so none is imported but the one in use.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,33 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
-from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
-
-#: Options of every table. InnoDB and utf8mb4 are MySQL's defaults, but not everybody's.
-MYSQL_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 #: SQLite numbers rows by itself only in an INTEGER primary key.
 Identifier = BigInteger().with_variant(Integer(), "sqlite")
-
-#: Text of any length: MySQL's TEXT ends at 64 KiB.
-LongText = Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
 def name_type(length: int = 255) -> TypeEngine[str]:
     """A name compared and sorted byte by byte, also where the database's default is a language's ways."""
     return (
         String(length)
-        .with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+        .with_variant(String(length, collation="utf8mb4_bin"), "mysql", "mariadb")
         .with_variant(String(length, collation="C"), "postgresql")
     )
+
+
+class LongText(TypeDecorator[str]):
+    """Text of any length: MySQL's TEXT ends at 64 KiB."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects import mysql
+
+            return dialect.type_descriptor(mysql.LONGTEXT(collation="utf8mb4_bin"))
+        return super().load_dialect_impl(dialect)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -37,6 +47,8 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects import mysql
+
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
 

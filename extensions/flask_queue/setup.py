@@ -44,7 +44,7 @@ def make_state(registry: Registry, app: Flask, db: SQLAlchemy) -> State:
     with app.app_context():
         engine = db.engines[settings.bind_key]
     set_pragmas(engine)
-    models.register(_metadata(db, settings.bind_key))
+    models.register(_metadata(db, settings.bind_key), engine.dialect.name)
     return State(_client(registry, Database(engine), settings, db), db)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
+from sqlalchemy import URL, Connection, MetaData, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from flask_queue import models
@@ -42,7 +42,9 @@ def connect(url: str | URL) -> Iterator[Connection]:
 
 def create_tables(url: str) -> None:
     with connect(url) as connection:
-        models.metadata.create_all(connection)
+        tables = MetaData()
+        models.register(tables, connection.dialect.name)
+        tables.create_all(connection)
 
 
 def empty_tables(url: str) -> None:

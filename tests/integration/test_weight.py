@@ -24,15 +24,25 @@ OF_PAGES = {
 
 
 def test_a_worker_imports_nothing_of_the_pages_of_the_dashboard(site: Site, tmp_path: Path) -> None:
+    imported = imported_by_worker(site, tmp_path)
+    assert "flask_queue.processes.worker" in imported
+    assert not OF_PAGES & imported
+
+
+def test_a_worker_imports_the_dialect_of_its_own_database_only(site: Site, tmp_path: Path) -> None:
+    imported = imported_by_worker(site, tmp_path)
+    assert "sqlalchemy.dialects.sqlite" in imported
+    assert not {"sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql"} & imported
+
+
+def imported_by_worker(site: Site, tmp_path: Path) -> set[str]:
     site.variables[hooks.MODULES] = str(tmp_path / "modules")
     supervisor = site.supervisor()
     with site.application():
         jobs.noop.enqueue("one")
     site.wait_for_states(finished=1)
     supervisor.terminate()
-    imported = set((tmp_path / "modules").read_text().split())
-    assert "flask_queue.processes.worker" in imported
-    assert not OF_PAGES & imported
+    return set((tmp_path / "modules").read_text().split())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is shared")

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Table, bindparam, cast, column, func, insert, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ARRAY, Column, Connection, Table, bindparam, cast, column, func, insert, select
 
 from .lists import JSONList
 from .prepared import Prepared
@@ -78,7 +77,7 @@ def _insert_arrays(connection: Connection, table: Table, same: dict[str, Any], l
 
 @cache
 def _from_arrays(table: Table, same: _Names, varying: _Names) -> Prepared:
-    arrays = [cast(bindparam(f"all_{name}"), postgresql.ARRAY(table.c[name].type)) for name in varying]
+    arrays = [cast(bindparam(f"all_{name}"), ARRAY(table.c[name].type)) for name in varying]
     columns = [column(name, table.c[name].type) for name in varying]
     given = func.unnest(*arrays).table_valued(*columns, with_ordinality="n", name="given").render_derived()
     constants = [cast(bindparam(name, type_=table.c[name].type), table.c[name].type) for name in same]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, Text, bindparam, cast, column, func, select, true
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ARRAY, ColumnElement, Connection, Integer, Select, Text, bindparam, cast, column, func, select, true
 
 from .prepared import PlainRow, Prepared
 
@@ -23,7 +22,7 @@ class HeadsOfLines:
             return line(key, count).with_for_update(skip_locked=True) if lock else line(key, count)
 
         self._of_one = Prepared(of(bindparam("key", type_=Text), bindparam("count", type_=Integer)))
-        arrays = (cast(bindparam("keys"), postgresql.ARRAY(Text)), cast(bindparam("counts"), postgresql.ARRAY(Integer)))
+        arrays = (cast(bindparam("keys"), ARRAY(Text)), cast(bindparam("counts"), ARRAY(Integer)))
         wanted = (
             func.unnest(*arrays).table_valued(column("key", Text), column("count", Integer), name="wanted").render_derived()
         )

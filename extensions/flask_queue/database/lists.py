@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Boolean,
     Column,
     ColumnElement,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -49,7 +49,7 @@ class JSONList(TypeDecorator[list[Any]]):
 def is_one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
     """`column` is one of the values bound as the list `name`."""
     listed = func.json_each(bindparam(name, type_=JSONList())).table_valued("value", name="listed")
-    array = bindparam(name, type_=postgresql.ARRAY(column.type))
+    array = bindparam(name, type_=ARRAY(column.type))
     return _OneOf(column.in_(select(listed.c.value)), column == any_(array), column.in_(bindparam(name, expanding=True)))
 
 

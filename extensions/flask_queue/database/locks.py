@@ -6,8 +6,21 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, Text, bindparam, cast, false, func, select, update
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    false,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -82,12 +95,14 @@ def _is_ours(connection: Connection) -> bool:
     return OURS in connection.get_execution_options()
 
 
-_KEYS = func.unnest(cast(bindparam("locked_keys"), postgresql.ARRAY(Text))).table_valued("key", name="locks").render_derived()
+_KEYS = func.unnest(cast(bindparam("locked_keys"), ARRAY(Text))).table_valued("key", name="locks").render_derived()
 _ADVISORY_LOCKS = Prepared(select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0)))), follows=True)
 
 
 @cache
 def _row_locks(table: Table) -> Insert:
     """Updating takes the exclusive lock at once, where INSERT IGNORE would take a shared one and two could deadlock on it."""
+    from sqlalchemy.dialects import mysql  # a megabyte, which is nothing to others
+
     inserted = mysql.insert(table).values(key=bindparam("key"), used_at=now())
     return inserted.on_duplicate_key_update(used_at=now())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, TypeAlias
 
 from sqlalchemy import Column, Connection, Row, Select, Table, any_, func, select, text, update
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from .lists import is_one_of
 from .prepared import PlainRow, Prepared, Step
@@ -101,13 +101,11 @@ class Insertion:
 
 def insert_ignoring(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert `row` unless one with its unique columns exists; whether it was inserted. Aborts no transaction."""
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
-        statement: Any = postgresql.insert(table).values(row).on_conflict_do_nothing()
-    elif dialect == "sqlite":
-        statement = sqlite.insert(table).values(row).on_conflict_do_nothing()
+    if connection.dialect.name in ("mysql", "mariadb"):
+        statement: Any = table.insert().values(row).prefix_with("IGNORE")
     else:
-        statement = mysql.insert(table).values(row).prefix_with("IGNORE")
+        own_insert = import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert
+        statement = own_insert(table).values(row).on_conflict_do_nothing()
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
 
-from ..columns import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, name_type
+from ..columns import Identifier, LongText, UTCDateTime, name_type
 from .base import metadata
+from .options import table_options
 
 attempts = Table(
     "queue_attempts",
@@ -21,8 +22,7 @@ attempts = Table(
     Column("error_class", name_type(), nullable=False),
     Column("message", LongText, nullable=False),
     Column("traceback", LongText, nullable=False),
-    sqlite_autoincrement=True,
-    **MYSQL_OPTIONS,
+    info=table_options(sqlite={"autoincrement": True}),
 )
 
 Index("ix_queue_attempts_job_id", attempts.c.job_id, attempts.c.id)

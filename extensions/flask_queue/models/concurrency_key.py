@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table
 
-from ..columns import MYSQL_OPTIONS, UTCDateTime, name_type
+from ..columns import UTCDateTime, name_type
 from .base import metadata
+from .options import table_options
 
 concurrency_keys = Table(
     "queue_concurrency_keys",
     metadata,
     Column("key", name_type(), primary_key=True),
     Column("used_at", UTCDateTime, nullable=False),
-    **MYSQL_OPTIONS,
+    info=table_options(),
 )
 
 Index("ix_queue_concurrency_keys_used_at", concurrency_keys.c.used_at)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Double, Index, Integer, String, Table, literal_column
 
-from ..columns import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, name_type
+from ..columns import Identifier, LongText, UTCDateTime, name_type
 from .base import metadata
+from .options import index_options, table_options
 
 
 class State(StrEnum):
@@ -24,13 +24,11 @@ class State(StrEnum):
 
 # A row changes its state a few times, so leave room for its new versions on the page, and clean up after them often: dead
 # versions at the head of the ready index are what slows a queue down on PostgreSQL.
-_STORAGE: dict[str, Any] = {
-    "postgresql_with": {
-        "fillfactor": 80,
-        "autovacuum_vacuum_scale_factor": 0.01,
-        "autovacuum_vacuum_threshold": 1000,
-        "autovacuum_analyze_scale_factor": 0.05,
-    }
+_STORAGE = {
+    "fillfactor": 80,
+    "autovacuum_vacuum_scale_factor": 0.01,
+    "autovacuum_vacuum_threshold": 1000,
+    "autovacuum_analyze_scale_factor": 0.05,
 }
 
 jobs = Table(
@@ -59,9 +57,7 @@ jobs = Table(
     # Until when a ready or claimed job holds its slot; for a blocked one, when it is given up as forgotten.
     Column("expires_at", UTCDateTime),
     # Row ids are never used again: a handle, or the late ending of a deleted job, must not meet a stranger.
-    sqlite_autoincrement=True,
-    **_STORAGE,
-    **MYSQL_OPTIONS,
+    info=table_options(sqlite={"autoincrement": True}, postgresql={"with": _STORAGE}),
 )
 
 
@@ -86,7 +82,9 @@ is_in_line = jobs.c.concurrency_key.is_not(None) & _is(State.READY, State.CLAIME
 
 def _index(name: str, *columns: str, where: ColumnElement[bool]) -> None:
     """An index of some states only. MySQL has no partial indexes, so the state stands in it as a column too."""
-    Index(f"ix_queue_jobs_{name}", *(jobs.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
+    partly = {"where": where}
+    info = index_options(sqlite=partly, postgresql=partly)
+    Index(f"ix_queue_jobs_{name}", *(jobs.c[column] for column in columns), info=info)
 
 
 _index("ready", "state", "priority", "id", where=is_ready)

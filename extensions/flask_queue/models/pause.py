@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Table
 
-from ..columns import MYSQL_OPTIONS, UTCDateTime, name_type
+from ..columns import UTCDateTime, name_type
 from .base import metadata
+from .options import table_options
 
 pauses = Table(
     "queue_pauses",
     metadata,
     Column("queue_name", name_type(), primary_key=True),
     Column("paused_at", UTCDateTime, nullable=False),
-    **MYSQL_OPTIONS,
+    info=table_options(),
 )

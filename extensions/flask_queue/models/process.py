@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
 
-from ..columns import MYSQL_OPTIONS, Identifier, JSONText, UTCDateTime, name_type
+from ..columns import Identifier, JSONText, UTCDateTime, name_type
 from .base import metadata
+from .options import table_options
 
 
 class Kind(StrEnum):
@@ -34,8 +35,7 @@ processes = Table(
     Column("metadata", JSONText, nullable=False),
     UniqueConstraint("name", name="uq_queue_processes_name"),
     # Ids are never used again: a claim names its owner by this id.
-    sqlite_autoincrement=True,
-    **MYSQL_OPTIONS,
+    info=table_options(sqlite={"autoincrement": True}),
 )
 
 Index("ix_queue_processes_last_heartbeat_at", processes.c.last_heartbeat_at)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table, UniqueConstraint
 
-from ..columns import MYSQL_OPTIONS, Identifier, UTCDateTime, name_type
+from ..columns import Identifier, UTCDateTime, name_type
 from .base import metadata
+from .options import table_options
 
 recurring_runs = Table(
     "queue_recurring_runs",
@@ -16,7 +17,7 @@ recurring_runs = Table(
     Column("job_id", Identifier),
     Column("created_at", UTCDateTime, nullable=False),
     UniqueConstraint("task_key", "run_at", name="uq_queue_recurring_runs_task_key_run_at"),
-    **MYSQL_OPTIONS,
+    info=table_options(),
 )
 
 Index("ix_queue_recurring_runs_job_id", recurring_runs.c.job_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
 
-from ..columns import MYSQL_OPTIONS, Identifier, LongText, UTCDateTime, name_type
+from ..columns import Identifier, LongText, UTCDateTime, name_type
 from .base import metadata
+from .options import table_options
 
 recurring_tasks = Table(
     "queue_recurring_tasks",
@@ -29,5 +30,5 @@ recurring_tasks = Table(
     Column("effective_at", UTCDateTime, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     UniqueConstraint("key", name="uq_queue_recurring_tasks_key"),
-    **MYSQL_OPTIONS,
+    info=table_options(),
 )
