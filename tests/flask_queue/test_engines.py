@@ -68,6 +68,7 @@ def test_a_deadlock_is_tried_again(app: Flask, queue: FlaskQueue) -> None:
         def work(connection: Connection) -> None:
             attempts.append(first)
             lock_keys(connection, concurrency_keys, [first])
+            connection.execute(text("SELECT 1"))  # until then the lock may wait for company
             if len(attempts) <= 2:
                 meeting.wait()
             lock_keys(connection, concurrency_keys, [second])

@@ -117,19 +117,13 @@ class Client:
         )
 
     def _insert(self, handle: JobHandle, job: NewJob) -> None:
-        if is_single(job):
-            handle.stored(self._enqueuing(lambda: self.database.retrying(lambda: self._insert_alone(job))))
-        else:
-            handle.stored(self._enqueuing(lambda: self.database.transact(lambda connection: enqueue(connection, job))))
+        write = self.database.alone if is_single(job) else self.database.transact
+        handle.stored(self._enqueuing(lambda: write(lambda connection: enqueue(connection, job))))
         self._tell(handle, job)
 
     def _tell(self, handle: JobHandle, job: NewJob) -> None:
         self.announcer.announce()
         self.events.emit("enqueue", job_id=handle.id, name=job.name, queue=job.queue_name)
-
-    def _insert_alone(self, job: NewJob) -> int | None:
-        with self.database.connect() as connection:
-            return enqueue(connection, job)
 
     def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
         session = self._shared_session()

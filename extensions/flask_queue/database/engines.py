@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event, inspect, text
@@ -23,6 +23,7 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
+from .driver import forget_waiting, gathered, send_waiting
 from .faults import is_transient
 from .kept import IDLE, Kept, lives
 from .prepared import Prepared, prepare_all
@@ -134,15 +135,17 @@ class Database:
             if self.in_memory or (is_one_move and is_prepared):
                 yield connection
                 return
-            for statement in _BEGIN[self.dialect_name][: 1 if is_prepared else None]:
-                statement.count(connection, {})
-            try:
-                yield connection
-                _COMMIT.count(connection, {})
-            except BaseException:
-                with suppress(SQLAlchemyError):  # what else happened matters more
-                    _ROLLBACK.count(connection, {})
-                raise
+            with gathered(connection) if is_prepared else nullcontext():
+                for statement in _BEGIN[self.dialect_name][: 1 if is_prepared else None]:
+                    statement.send(connection, {})
+                try:
+                    yield connection
+                    _COMMIT.count(connection, {})
+                except BaseException:
+                    with suppress(SQLAlchemyError):  # what else happened matters more
+                        forget_waiting(connection)
+                        _ROLLBACK.count(connection, {})
+                    raise
 
     def transact(self, work: Callable[[Connection], T], *, is_one_move: bool = False) -> T:
         """Do `work` in one write transaction; again from the start where the database was busy or broke a deadlock.
@@ -152,6 +155,15 @@ class Database:
 
         def attempt() -> T:
             with self.begin(is_one_move=is_one_move) as connection:
+                return work(connection)
+
+        return self.retrying(attempt)
+
+    def alone(self, work: Callable[[Connection], T]) -> T:
+        """Do `work`, a single statement, which is a transaction by itself; again where the database was busy."""
+
+        def attempt() -> T:
+            with self.connect() as connection:
                 return work(connection)
 
         return self.retrying(attempt)
@@ -220,10 +232,13 @@ def _sibling(engine: Engine, quiet: bool, planner: Sequence[str]) -> Engine:
         event.listen(pool, "checkin", _note_use)
         event.listen(pool, "checkout", lambda connection, record, fairy: _renew_if_broken(dialect, connection, record))
     options = {**engine.get_execution_options(), OURS: True}
-    if not quiet:
-        return Engine(pool, dialect, engine.url, echo=engine.echo, execution_options=options)
-    sibling = Engine(pool, dialect, engine.url, logging_name="flask_queue", execution_options=options)
-    logging.getLogger("sqlalchemy.engine.Engine.flask_queue").setLevel(logging.WARNING)
+    if quiet:
+        sibling = Engine(pool, dialect, engine.url, logging_name="flask_queue", execution_options=options)
+        logging.getLogger("sqlalchemy.engine.Engine.flask_queue").setLevel(logging.WARNING)
+    else:
+        sibling = Engine(pool, dialect, engine.url, echo=engine.echo, execution_options=options)
+    if dialect.name == "postgresql":
+        event.listen(sibling, "before_cursor_execute", send_waiting, retval=True)
     return sibling
 
 

@@ -31,7 +31,9 @@ from .prepared import PlainRow, Prepared, Step
 
 
 def lock_keys(connection: Connection, table: Table, keys: Collection[str], *, ahead: Step | None = None) -> None:
-    """Hold `keys` until the transaction ends: who else wants one of them waits. In one order, so that nobody deadlocks.
+    """Hold `keys` from the next statement on until the transaction ends: who else wants one of them waits.
+
+    They are taken in one order, so that nobody deadlocks.
 
     SQLite's write transaction is the lock already, where it is ours. PostgreSQL has advisory locks. MySQL needs rows.
 
@@ -41,10 +43,10 @@ def lock_keys(connection: Connection, table: Table, keys: Collection[str], *, ah
     """
     dialect = connection.dialect.name
     if dialect == "postgresql" and ahead is not None:
-        _ADVISORY_LOCKS.after(ahead.statement).rows(connection, {**ahead.parameters, "locked_keys": sorted(keys)})
+        _ADVISORY_LOCKS.after(ahead.statement).send(connection, {**ahead.parameters, "locked_keys": sorted(keys)})
         return
     if dialect == "postgresql":
-        _ADVISORY_LOCKS.rows(connection, {"locked_keys": sorted(keys)})
+        _ADVISORY_LOCKS.send(connection, {"locked_keys": sorted(keys)})
     elif dialect != "sqlite":
         connection.execute(_row_locks(table), [{"key": key} for key in sorted(keys)])
     elif not _is_ours(connection):  # the application's transaction takes the lock when it first writes, if only nothing

@@ -5,22 +5,21 @@ What SQLAlchemy does around each execution (parameters, results, events) takes l
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from sqlalchemy import ClauseElement, Connection, Delete, Dialect, Executable, Update, literal_column
-from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import CompileError, DBAPIError
+from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.selectable import HasCTE
+
+from .driver import DIRECT, Values, all_rows, last_id, row_count, run, takes_detour, waiting_on
 
 #: A row as the driver gives it.
 PlainRow: TypeAlias = tuple[Any, ...]
-_Values: TypeAlias = Sequence[Any] | Mapping[str, Any]
-_Binder: TypeAlias = Callable[[Mapping[str, Any]], _Values]
+_Binder: TypeAlias = Callable[[Mapping[str, Any]], Values]
 
 
 class Prepared:
@@ -55,25 +54,37 @@ class Prepared:
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
         """Run it, and return the rows that it returns."""
-        if _takes_detour(connection):
+        if takes_detour(connection):
             return [tuple(row) for row in connection.execute(self.statement, parameters)]
-        return self._run(connection, parameters, _all_rows)  # type: ignore[no-any-return]
+        return self._run(connection, parameters, all_rows)  # type: ignore[no-any-return]
 
     def count(self, connection: Connection, parameters: Mapping[str, Any]) -> int:
         """Run it, and return how many rows it has changed."""
-        if _takes_detour(connection):
+        if takes_detour(connection):
             return int(connection.execute(self.statement, parameters).rowcount)
-        return int(self._run(connection, parameters, _row_count))
+        return int(self._run(connection, parameters, row_count))
 
     def insert(self, connection: Connection, parameters: Mapping[str, Any]) -> int:
         """Run it on a database that numbers rows without RETURNING, and return the new row's id."""
-        if _takes_detour(connection):
+        if takes_detour(connection):
             return int(connection.execute(self.statement, parameters).lastrowid)
-        return int(self._run(connection, parameters, _last_id))
+        return int(self._run(connection, parameters, last_id))
+
+    def send(self, connection: Connection, parameters: Mapping[str, Any]) -> None:
+        """Run it, whatever comes of that: at once, or where statements are `gathered` right before the next one."""
+        waiting = waiting_on(connection)
+        if waiting is None:
+            self.count(connection, parameters)
+        else:
+            text, bind = self._written(connection.dialect)
+            waiting.append((text, bind(parameters)))
 
     def _run(self, connection: Connection, parameters: Mapping[str, Any], outcome: Callable[[Any], Any]) -> Any:
-        text, bind = self._ready.get(connection.dialect.name) or self._prepare(connection.dialect)
+        text, bind = self._written(connection.dialect)
         return run(connection, text, bind(parameters), outcome)
+
+    def _written(self, dialect: Dialect) -> tuple[str, _Binder]:
+        return self._ready.get(dialect.name) or self._prepare(dialect)
 
     def _prepare(self, dialect: Dialect) -> tuple[str, _Binder]:
         assert isinstance(self.statement, ClauseElement)
@@ -84,7 +95,7 @@ class Prepared:
 
 def prepare_all(dialect: Dialect) -> None:
     """Have all statements written for a database beforehand: so that processes that are forked next share them."""
-    if dialect.name not in _DIRECT:
+    if dialect.name not in DIRECT:
         return
     if dialect.name == "postgresql":
         for leader, follower in product(list(_all), repeat=2):
@@ -96,8 +107,6 @@ def prepare_all(dialect: Dialect) -> None:
 
 
 _all: WeakSet[Prepared] = WeakSet()
-#: Databases whose drivers run the statements.
-_DIRECT = ("sqlite", "postgresql")
 
 
 class Step(NamedTuple):
@@ -110,49 +119,9 @@ class Step(NamedTuple):
         """Run it; how many rows it has changed."""
         return self.statement.count(connection, self.parameters)
 
-
-def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any], Any]) -> Any:
-    """Have the driver execute `text`, in the transaction that `connection` is in.
-
-    :param outcome: what is wanted of the cursor afterwards.
-    :raises DBAPIError: as SQLAlchemy does.
-    """
-    dialect = connection.dialect
-    assert dialect.loaded_dbapi is not None
-    cursor: DBAPICursor = connection.connection.cursor()
-    try:
-        cursor.execute(text, values)
-        return outcome(cursor)
-    except dialect.loaded_dbapi.Error as error:
-        lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
-        if lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            text, values, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
-        ) from error
-    finally:
-        cursor.close()
-
-
-def _all_rows(cursor: Any) -> Any:
-    return cursor.fetchall()
-
-
-def _row_count(cursor: Any) -> Any:
-    return cursor.rowcount
-
-
-def _last_id(cursor: Any) -> Any:
-    return cursor.lastrowid
-
-
-def _takes_detour(connection: Connection) -> bool:
-    engine = connection.engine
-    return (
-        connection.dialect.name not in _DIRECT
-        or engine.logger.isEnabledFor(logging.INFO)
-        or bool(engine.dispatch.before_cursor_execute or engine.dispatch.after_cursor_execute)
-    )
+    def send(self, connection: Connection) -> None:
+        """Run it, whatever comes of that; see `Prepared.send`."""
+        self.statement.send(connection, self.parameters)
 
 
 def _binder(compiled: Any, dialect: Dialect) -> _Binder:
@@ -165,7 +134,7 @@ def _binder(compiled: Any, dialect: Dialect) -> _Binder:
     }
     order = compiled.positiontup
 
-    def bind(parameters: Mapping[str, Any]) -> _Values:
+    def bind(parameters: Mapping[str, Any]) -> Values:
         values = {**fixed, **parameters}
         for name, processor in convert.items():
             values[name] = processor(values[name])

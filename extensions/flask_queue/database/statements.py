@@ -68,7 +68,7 @@ class Move:
                 return self._postgresql.rows(connection, parameters)
             return self._postgresql.after(ahead.statement).rows(connection, {**ahead.parameters, **parameters})
         if ahead is not None:
-            ahead.take(connection)
+            ahead.send(connection)
         if dialect == "sqlite":
             return self._sqlite.rows(connection, parameters)
         ids = connection.execute(self._pick, parameters).scalars().all()
@@ -112,8 +112,8 @@ def insert_ignoring(connection: Connection, table: Table, row: dict[str, Any]) -
 def notify(connection: Connection) -> None:
     """Tell listeners on other hosts that there are jobs to run, where the database can (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
-        connection.execute(_NOTIFY)
+        _NOTIFY.send(connection, {})
 
 
 CHANNEL = "flask_queue"
-_NOTIFY = text(f"NOTIFY {CHANNEL}")
+_NOTIFY = Prepared(text(f"NOTIFY {CHANNEL}"))

@@ -170,7 +170,7 @@ def claim(
     if limit > 0 and selector.takes_all and not around:
         return _claim_from(connection, None, limit, process_id, kinds, marks, ahead)
     if ahead is not None:
-        ahead.take(connection)
+        ahead.send(connection)
     if limit > 0 and selector.takes_all and kinds is None:
         return _claim_around(connection, limit, process_id)
     claims: list[Claim] = []

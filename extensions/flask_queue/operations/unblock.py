@@ -86,7 +86,7 @@ def _admit(
         job for job in waiting if (rule := rule_of(job, definitions)) is None or slots.take(job.concurrency_key, rule.to)
     ]
     if admitted:
-        _TO_READY.count(connection, {"ids": [job.id for job in admitted]})
+        _TO_READY.send(connection, {"ids": [job.id for job in admitted]})
     return admitted
 
 

@@ -137,7 +137,7 @@ class Process:
 
     def register(self) -> None:
         """Enter the registry, under the same id as before where there was one."""
-        self.id = self.runtime.database.transact(
+        self.id = self.runtime.database.alone(
             lambda connection: registration.register(
                 connection,
                 self.kind,

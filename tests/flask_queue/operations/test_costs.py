@@ -17,6 +17,7 @@ from flask_queue.operations.dispatch import dispatch
 from flask_queue.operations.enqueue import NewJobs
 from flask_queue.processes.dispatcher import Dispatcher
 
+from ..relay import Relay
 from .by_hand import WorkerByHand
 from .declared import coroutine, limited, plain
 from .plans import statements_of
@@ -52,6 +53,30 @@ def test_a_step_takes_as_few_statements_as_it_can(app: Flask, queue: FlaskQueue,
     assert len(statements) == expected, [text for text, _ in statements]
     begun, committed = ([text for text, _ in statements if text.startswith(word)] for word in ("BEGIN", "COMMIT"))
     assert len(begun) == len(committed) == (0 if len(statements) == 1 or step.startswith("look") else 1)
+
+
+#: How often PostgreSQL's answer is waited for.
+TURNS = {
+    "enqueue": 1,
+    "enqueue limited": 3,
+    "finish ten and claim ten": 1,
+    "finish a limited one, and let the next in": 2,
+    "finish ten limited ones, and let the next of each in": 2,
+}
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("step", TURNS)
+def test_what_nobody_waits_for_goes_with_the_next_message(
+    make_app: Callable[..., Flask], queue: FlaskQueue, relay: Relay, step: str
+) -> None:
+    app = make_app(SQLALCHEMY_BINDS={"queue": relay.url})
+    with app.app_context(), ExitStack() as cleanup:
+        act = _prepared(queue, step, cleanup)
+        WorkerByHand(queue).close()  # now a connection is at hand
+        before = relay.turns
+        act()
+    assert relay.turns - before == TURNS[step]
 
 
 @pytest.mark.databases("sqlite")
