@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from flask_queue import FlaskQueue
@@ -47,6 +49,8 @@ def test_what_was_sent_last_is_committed(app: Flask, queue: FlaskQueue) -> None:
 
 
 def test_outside_of_a_transaction_nothing_waits(app: Flask, queue: FlaskQueue) -> None:
+    with queue.database.begin():
+        pass
     with queue.database.connect() as connection:
         PAUSE.send(connection, {"name": "a"})
         assert paused(queue) == 1  # on another connection
@@ -87,6 +91,25 @@ def test_a_block_that_raises_takes_back_what_was_sent(app: Flask, queue: FlaskQu
     with pytest.raises(LookupError):
         queue.database.transact(work)
     assert paused(queue) == 0
+
+
+@pytest.mark.databases("postgresql")
+def test_a_block_that_raises_does_not_begin_what_was_sent(app: Flask, queue: FlaskQueue) -> None:
+    """It could have to wait for others, only to be taken back."""
+
+    database = queue.database
+
+    def fail() -> None:
+        with suppress(LookupError), database.begin() as connection:
+            PAUSE.send(connection, {"name": "a"})
+            raise LookupError
+
+    failing = Thread(target=fail)
+    with database.begin() as other:
+        other.execute(text("LOCK TABLE queue_pauses"))
+        failing.start()
+        failing.join(timeout=5)
+        assert not failing.is_alive()
 
 
 @pytest.mark.databases("postgresql")
