@@ -7,12 +7,9 @@ megabytes in each process of an application. So they wait in `info`, until someb
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import Index, Table
-
-#: By dialect and name.
-Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 #: InnoDB and utf8mb4 are MySQL's defaults, but not everybody's.
 _MYSQL = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
