@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from .bulk import insert_many
 from .clock import now, now_plus
-from .engines import Database, forget_connections, is_session_ours, set_pragmas
+from .database import Database
+from .engines import forget_connections, is_session_ours, set_pragmas
 from .faults import DatabaseError, is_lost_connection, is_missing_table, is_outage, is_transient
 from .hops import Hops
 from .lines import HeadsOfLines

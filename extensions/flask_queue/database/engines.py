@@ -1,18 +1,15 @@
-"""The queue's connections: pools of their own, transactions, retries, and how each kind of database is opened."""
+"""The queue's own engines: how each kind of database is opened, and how its sessions are set up."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Engine, event, inspect, text
-from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import (
     ConnectionPoolEntry,
     NullPool,
@@ -23,17 +20,11 @@ from sqlalchemy.pool import (
     StaticPool,
 )
 
-from .driver import forget_waiting, gathered, send_waiting
-from .faults import is_transient
-from .kept import IDLE, Kept, lives
-from .prepared import Prepared, prepare_all
-
-T = TypeVar("T")
+from .driver import send_waiting
+from .kept import IDLE, lives
 
 #: How long a writer waits for another one before the database reports it as busy, in seconds.
 BUSY_TIMEOUT = 5
-#: How often a transaction that met a busy or deadlocked database is begun again.
-RETRIES = 5
 _USED_AT = "flask_queue.used_at"
 #: The execution option of connections that are set up here, and not by the application.
 OURS = "flask_queue_ours"
@@ -41,12 +32,12 @@ OURS = "flask_queue_ours"
 #: How many jobs are ready changes by a million between two runs of ANALYZE, so that the planner takes the line for short, and
 #: sorts it whole. Our statements read in the order of an index. (What has to be sorted is sorted even so, and seems so dear
 #: then that it would be compiled.)
-_PLANNER = ("enable_sort = off", "jit = off")
+PLANNER = ("enable_sort = off", "jit = off")
 #: A process runs the same few statements over and over. Plans without their values are as good, but are taken for a little
 #: dearer, so that PostgreSQL would make new ones each time, which takes longer than to carry them out. As one may be made while
 #: the table is all but empty, and kept while it grows, it has to go by indexes from the start; and entry by entry, as only who
 #: does so marks those of rows that are gone for the next one to pass over.
-_PLANNER_OF_PROCESSES = (*_PLANNER, "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_bitmapscan = off")
+PLANNER_OF_PROCESSES = (*PLANNER, "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_bitmapscan = off")
 
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}",
@@ -69,144 +60,6 @@ def _run_pragmas(connection: Any, record: object) -> None:
     cursor.close()
 
 
-class Database:
-    """The queue's database, as the machinery and the public API use it.
-
-    It has pools of its own beside the application's: a job that holds every connection of the application's pool starves
-    neither the heartbeat nor the ending of a job, and settings made here leak into no session of the application.
-    """
-
-    def __init__(self, engine: Engine, *, quiet: bool = False, planner: Sequence[str] = _PLANNER) -> None:
-        """Open no connection yet.
-
-        :param engine: the application's engine of the queue's bind.
-        :param quiet: keep this object's statements out of the `sqlalchemy.engine` log.
-        :param planner: settings for PostgreSQL's planner.
-        """
-        self.url = engine.url
-        self.dialect_name = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
-        self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
-        self.bind_engine = engine
-        set_pragmas(engine)
-        # In memory another pool would be another, empty database.
-        self.engine = engine if self.in_memory else _sibling(engine, quiet, planner)
-        self._kept = Kept(self.engine)
-
-    def __repr__(self) -> str:
-        return f"<Database {self.url!r}>"
-
-    @property
-    def identity(self) -> str:
-        """A short name of this database, the same in every process of this host that uses it."""
-        url = make_url(self.url)
-        place = f"{url.get_backend_name()}|{url.host}|{url.port}|{url.database}"
-        return hashlib.sha256(place.encode()).hexdigest()[:16]
-
-    @property
-    def can_notify(self) -> bool:
-        """Whether it carries messages between hosts."""
-        return self.dialect_name == "postgresql"
-
-    @property
-    def keeps_what_is_gone(self) -> bool:
-        """Whether rows that have moved on stay in its indexes until they are cleaned up."""
-        return self.dialect_name == "postgresql"
-
-    @property
-    def can_listen(self) -> bool:
-        """Whether its driver lets a process wait for such messages together with others."""
-        return self.can_notify and make_url(self.url).get_driver_name() == "psycopg"
-
-    # --- transactions -----------------------------------------------------------------------------
-
-    def connect(self) -> AbstractContextManager[Connection]:
-        """A connection on which every statement is a transaction of its own: for reading, and for single writes."""
-        return self.engine.begin() if self.in_memory else self._kept.use()
-
-    @contextmanager
-    def begin(self, *, is_one_move: bool = False) -> Iterator[Connection]:
-        """One write transaction: committed at the end of the block, rolled back when it raises.
-
-        :param is_one_move: in it happens at most one `Move` with what goes ahead of it. On PostgreSQL that is one statement,
-            which is a transaction by itself.
-        """
-        with self.connect() as connection:
-            is_prepared = is_session_ours(connection.connection)
-            if self.in_memory or (is_one_move and is_prepared):
-                yield connection
-                return
-            with gathered(connection) if is_prepared else nullcontext():
-                for statement in _BEGIN[self.dialect_name][: 1 if is_prepared else None]:
-                    statement.send(connection, {})
-                try:
-                    yield connection
-                    _COMMIT.count(connection, {})
-                except BaseException:
-                    with suppress(SQLAlchemyError):  # what else happened matters more
-                        forget_waiting(connection)
-                        _ROLLBACK.count(connection, {})
-                    raise
-
-    def transact(self, work: Callable[[Connection], T], *, is_one_move: bool = False) -> T:
-        """Do `work` in one write transaction; again from the start where the database was busy or broke a deadlock.
-
-        :param is_one_move: see `begin`.
-        """
-
-        def attempt() -> T:
-            with self.begin(is_one_move=is_one_move) as connection:
-                return work(connection)
-
-        return self.retrying(attempt)
-
-    def alone(self, work: Callable[[Connection], T]) -> T:
-        """Do `work`, a single statement, which is a transaction by itself; again where the database was busy."""
-
-        def attempt() -> T:
-            with self.connect() as connection:
-                return work(connection)
-
-        return self.retrying(attempt)
-
-    def retrying(self, attempt: Callable[[], T]) -> T:
-        """Call `attempt`, and again with growing pauses while its error is one that passes by itself."""
-        for number in range(RETRIES):
-            try:
-                return attempt()
-            except DBAPIError as error:
-                if not is_transient(error):
-                    raise
-                time.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**number)
-        return attempt()
-
-    # --- life -------------------------------------------------------------------------------------
-
-    def private(self, *, quiet: bool = False) -> Database:
-        """The same database through connections that nobody else uses: for a process's machinery, for its heartbeat."""
-        return self if self.in_memory else Database(self.bind_engine, quiet=quiet, planner=_PLANNER_OF_PROCESSES)
-
-    def prepare(self) -> None:
-        """Have the statements of the hot path written now rather than when each is first wanted: before processes fork."""
-        prepare_all(self.engine.dialect)
-
-    def dispose(self) -> None:
-        """Close every idle connection; the pools open new ones when they are asked."""
-        if not self.in_memory:
-            self._kept.close()
-            self.engine.dispose()
-
-    def forget_connections(self) -> None:
-        """In a forked child: drop the parent's connections without closing them under the parent."""
-        self._kept.forget()
-        forget_connections([self.engine])
-
-    def has_tables(self, names: Sequence[str]) -> bool:
-        """Whether all tables called `names` exist."""
-        with self.connect() as connection:
-            present = set(inspect(connection).get_table_names())
-        return present.issuperset(names)
-
-
 _inherited: list[Pool] = []
 
 
@@ -223,7 +76,7 @@ def _is_empty(pool: Pool) -> bool:
     return isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and pool.checkedin() + pool.checkedout() == 0)
 
 
-def _sibling(engine: Engine, quiet: bool, planner: Sequence[str]) -> Engine:
+def sibling_of(engine: Engine, quiet: bool, planner: Sequence[str]) -> Engine:
     """An engine with the same driver, URL and connect listeners, and a pool of its own, on which we begin transactions."""
     pool = engine.pool.recreate()
     dialect = engine.dialect
@@ -294,15 +147,3 @@ def _is_direct(connection: Any) -> bool:
 
 #: A session of PostgreSQL's has been told how to plan our statements, once and for all.
 _IS_PREPARED = "flask_queue.is_prepared"
-#: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
-_BEGIN = {
-    # The write lock at once: a reader that turns writer fails without waiting.
-    "sqlite": (Prepared(text("BEGIN IMMEDIATE")),),
-    "postgresql": (
-        Prepared(text("BEGIN ISOLATION LEVEL READ COMMITTED")),
-        *(Prepared(text(f"SET LOCAL {setting}")) for setting in _PLANNER),
-    ),
-    "mysql": (Prepared(text("BEGIN")),),
-}
-_COMMIT = Prepared(text("COMMIT"))
-_ROLLBACK = Prepared(text("ROLLBACK"))

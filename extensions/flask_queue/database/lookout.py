@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
-from .engines import Database
+from .database import Database
 from .kept import Kept
 from .prepared import Prepared
 

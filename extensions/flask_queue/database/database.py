@@ -1,0 +1,176 @@
+"""The queue's database: connections, transactions, and another try where it was busy."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
+
+from .driver import forget_waiting, gathered
+from .engines import PLANNER, PLANNER_OF_PROCESSES, forget_connections, is_session_ours, set_pragmas, sibling_of
+from .faults import is_transient
+from .kept import Kept
+from .prepared import Prepared, prepare_all
+
+T = TypeVar("T")
+
+#: How often a transaction that met a busy or deadlocked database is begun again.
+RETRIES = 5
+#: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
+_BEGIN = {
+    # The write lock at once: a reader that turns writer fails without waiting.
+    "sqlite": (Prepared(text("BEGIN IMMEDIATE")),),
+    "postgresql": (
+        Prepared(text("BEGIN ISOLATION LEVEL READ COMMITTED")),
+        *(Prepared(text(f"SET LOCAL {setting}")) for setting in PLANNER),
+    ),
+    "mysql": (Prepared(text("BEGIN")),),
+}
+_COMMIT = Prepared(text("COMMIT"))
+_ROLLBACK = Prepared(text("ROLLBACK"))
+
+
+class Database:
+    """The queue's database, as the machinery and the public API use it.
+
+    It has pools of its own beside the application's: a job that holds every connection of the application's pool starves
+    neither the heartbeat nor the ending of a job, and settings made here leak into no session of the application.
+    """
+
+    def __init__(self, engine: Engine, *, quiet: bool = False, planner: Sequence[str] = PLANNER) -> None:
+        """Open no connection yet.
+
+        :param engine: the application's engine of the queue's bind.
+        :param quiet: keep this object's statements out of the `sqlalchemy.engine` log.
+        :param planner: settings for PostgreSQL's planner.
+        """
+        self.url = engine.url
+        self.dialect_name = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
+        self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
+        self.bind_engine = engine
+        set_pragmas(engine)
+        # In memory another pool would be another, empty database.
+        self.engine = engine if self.in_memory else sibling_of(engine, quiet, planner)
+        self._kept = Kept(self.engine)
+
+    def __repr__(self) -> str:
+        return f"<Database {self.url!r}>"
+
+    @property
+    def identity(self) -> str:
+        """A short name of this database, the same in every process of this host that uses it."""
+        url = make_url(self.url)
+        place = f"{url.get_backend_name()}|{url.host}|{url.port}|{url.database}"
+        return hashlib.sha256(place.encode()).hexdigest()[:16]
+
+    @property
+    def can_notify(self) -> bool:
+        """Whether it carries messages between hosts."""
+        return self.dialect_name == "postgresql"
+
+    @property
+    def keeps_what_is_gone(self) -> bool:
+        """Whether rows that have moved on stay in its indexes until they are cleaned up."""
+        return self.dialect_name == "postgresql"
+
+    @property
+    def can_listen(self) -> bool:
+        """Whether its driver lets a process wait for such messages together with others."""
+        return self.can_notify and make_url(self.url).get_driver_name() == "psycopg"
+
+    # --- transactions -----------------------------------------------------------------------------
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """A connection on which every statement is a transaction of its own: for reading, and for single writes."""
+        return self.engine.begin() if self.in_memory else self._kept.use()
+
+    @contextmanager
+    def begin(self, *, is_one_move: bool = False) -> Iterator[Connection]:
+        """One write transaction: committed at the end of the block, rolled back when it raises.
+
+        :param is_one_move: in it happens at most one `Move` with what goes ahead of it. On PostgreSQL that is one statement,
+            which is a transaction by itself.
+        """
+        with self.connect() as connection:
+            is_prepared = is_session_ours(connection.connection)
+            if self.in_memory or (is_one_move and is_prepared):
+                yield connection
+                return
+            with gathered(connection) if is_prepared else nullcontext():
+                for statement in _BEGIN[self.dialect_name][: 1 if is_prepared else None]:
+                    statement.send(connection, {})
+                try:
+                    yield connection
+                    _COMMIT.count(connection, {})
+                except BaseException:
+                    with suppress(SQLAlchemyError):  # what else happened matters more
+                        forget_waiting(connection)
+                        _ROLLBACK.count(connection, {})
+                    raise
+
+    def transact(self, work: Callable[[Connection], T], *, is_one_move: bool = False) -> T:
+        """Do `work` in one write transaction; again from the start where the database was busy or broke a deadlock.
+
+        :param is_one_move: see `begin`.
+        """
+
+        def attempt() -> T:
+            with self.begin(is_one_move=is_one_move) as connection:
+                return work(connection)
+
+        return self.retrying(attempt)
+
+    def alone(self, work: Callable[[Connection], T]) -> T:
+        """Do `work`, a single statement, which is a transaction by itself; again where the database was busy."""
+
+        def attempt() -> T:
+            with self.connect() as connection:
+                return work(connection)
+
+        return self.retrying(attempt)
+
+    def retrying(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt`, and again with growing pauses while its error is one that passes by itself."""
+        for number in range(RETRIES):
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if not is_transient(error):
+                    raise
+                time.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**number)
+        return attempt()
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def private(self, *, quiet: bool = False) -> Database:
+        """The same database through connections that nobody else uses: for a process's machinery, for its heartbeat."""
+        return self if self.in_memory else Database(self.bind_engine, quiet=quiet, planner=PLANNER_OF_PROCESSES)
+
+    def prepare(self) -> None:
+        """Have the statements of the hot path written now rather than when each is first wanted: before processes fork."""
+        prepare_all(self.engine.dialect)
+
+    def dispose(self) -> None:
+        """Close every idle connection; the pools open new ones when they are asked."""
+        if not self.in_memory:
+            self._kept.close()
+            self.engine.dispose()
+
+    def forget_connections(self) -> None:
+        """In a forked child: drop the parent's connections without closing them under the parent."""
+        self._kept.forget()
+        forget_connections([self.engine])
+
+    def has_tables(self, names: Sequence[str]) -> bool:
+        """Whether all tables called `names` exist."""
+        with self.connect() as connection:
+            present = set(inspect(connection).get_table_names())
+        return present.issuperset(names)
