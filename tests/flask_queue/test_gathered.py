@@ -74,8 +74,9 @@ def test_whoever_commits_hears_what_went_wrong(app: Flask, queue: FlaskQueue) ->
         PAUSE.send(connection, {"name": "a"})
         BREAK.send(connection, {})
 
-    with pytest.raises(DBAPIError, match=r"(?i)null"):
+    with pytest.raises(DBAPIError, match=r"(?i)null") as raised:
         queue.database.transact(work)
+    assert "INSERT INTO queue_pauses" in str(raised.value.statement)
     assert paused(queue) == 0
 
 

@@ -32,10 +32,11 @@ def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any],
     """
     dialect = connection.dialect
     assert dialect.loaded_dbapi is not None
+    ahead = _take_waiting(connection)
     cursor: DBAPICursor = connection.connection.cursor()
     try:
-        if waiting := waiting_on(connection):
-            _run_together(cursor, waiting, text, values)
+        if ahead:
+            _run_together(cursor, ahead, text, values)
         else:
             cursor.execute(text, values)
         return outcome(cursor)
@@ -43,17 +44,26 @@ def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any],
         lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
         if lost:
             connection.invalidate(error)
+        said = "; ".join([*(earlier for earlier, _ in ahead), text])  # any of them may be what failed
         raise DBAPIError.instance(
-            text, values, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
+            said, values, error, dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=dialect
         ) from error
     finally:
         cursor.close()
 
 
-def _run_together(cursor: Any, waiting: list[tuple[str, Values]], text: str, values: Values) -> None:
-    """Run what waits and then the statement, without awaiting the outcome of one before sending the next."""
-    ahead = waiting[:]
-    waiting.clear()  # whatever happens, nothing is run twice
+def _take_waiting(connection: Connection) -> Sequence[tuple[str, Values]]:
+    """What waits; whatever becomes of it, it is not run twice."""
+    waiting = waiting_on(connection)
+    if not waiting:
+        return ()
+    taken = waiting[:]
+    waiting.clear()
+    return taken
+
+
+def _run_together(cursor: Any, ahead: Sequence[tuple[str, Values]], text: str, values: Values) -> None:
+    """Run statements in order, without awaiting the outcome of one before sending the next."""
     with cursor.connection.pipeline():
         for earlier in ahead:
             cursor.connection.cursor().execute(*earlier)
@@ -80,9 +90,7 @@ def gathered(connection: Connection) -> Iterator[None]:
 
 def forget_waiting(connection: Connection) -> None:
     """Never run what waits."""
-    waiting = waiting_on(connection)
-    if waiting:
-        waiting.clear()
+    _take_waiting(connection)
 
 
 def send_waiting(
