@@ -17,10 +17,10 @@ from flask_queue.database import Prepared, now
 from flask_queue.database.driver import waiting_on
 from flask_queue.models import pauses
 
-PAUSE = Prepared(pauses.insert().values(queue_name=bindparam("name"), paused_at=now()))
-BREAK = Prepared(pauses.insert().values(queue_name=literal_column("NULL"), paused_at=now()))
+PAUSE = Prepared(lambda: pauses.insert().values(queue_name=bindparam("name"), paused_at=now()))
+BREAK = Prepared(lambda: pauses.insert().values(queue_name=literal_column("NULL"), paused_at=now()))
 COUNT = select(func.count()).select_from(pauses)
-COUNTED = Prepared(COUNT)
+COUNTED = Prepared(lambda: COUNT)
 
 WAYS: dict[str, Callable[[Connection], Any]] = {
     "ours": lambda connection: COUNTED.rows(connection, {})[0][0],

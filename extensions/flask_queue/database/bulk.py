@@ -67,7 +67,7 @@ def _from_json(table: Table, same: _Names, varying: _Names) -> Prepared:
         taken = [func.json_extract(given.c.value, f"$[{position}]") for position in range(len(varying))]
     constants = [bindparam(name, type_=table.c[name].type) for name in same]
     picked = select(*constants, *taken).select_from(given).order_by(given.c.key)
-    return Prepared(insert(table).from_select([*same, *varying], picked, include_defaults=False))
+    return Prepared(lambda: insert(table).from_select([*same, *varying], picked, include_defaults=False), only="sqlite")
 
 
 def _insert_arrays(connection: Connection, table: Table, same: dict[str, Any], lists: dict[str, Sequence[Any]]) -> list[int]:
@@ -82,7 +82,8 @@ def _from_arrays(table: Table, same: _Names, varying: _Names) -> Prepared:
     given = func.unnest(*arrays).table_valued(*columns, with_ordinality="n", name="given").render_derived()
     constants = [cast(bindparam(name, type_=table.c[name].type), table.c[name].type) for name in same]
     picked = select(*constants, *(given.c[name] for name in varying)).order_by(given.c.n)
-    return Prepared(insert(table).from_select([*same, *varying], picked, include_defaults=False).returning(table.c.id))
+    new = insert(table).from_select([*same, *varying], picked, include_defaults=False)
+    return Prepared(lambda: new.returning(table.c.id), only="postgresql")
 
 
 def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:

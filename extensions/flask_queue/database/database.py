@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -27,15 +28,15 @@ RETRIES = 5
 #: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
 _BEGIN = {
     # The write lock at once: a reader that turns writer fails without waiting.
-    "sqlite": (Prepared(text("BEGIN IMMEDIATE")),),
+    "sqlite": (Prepared(lambda: text("BEGIN IMMEDIATE"), only="sqlite"),),
     "postgresql": (
-        Prepared(text("BEGIN ISOLATION LEVEL READ COMMITTED")),
-        *(Prepared(text(f"SET LOCAL {setting}")) for setting in PLANNER),
+        Prepared(lambda: text("BEGIN ISOLATION LEVEL READ COMMITTED"), only="postgresql"),
+        *(Prepared(partial(text, f"SET LOCAL {setting}"), only="postgresql") for setting in PLANNER),
     ),
-    "mysql": (Prepared(text("BEGIN")),),
+    "mysql": (Prepared(lambda: text("BEGIN"), only="mysql"),),
 }
-_COMMIT = Prepared(text("COMMIT"))
-_ROLLBACK = Prepared(text("ROLLBACK"))
+_COMMIT = Prepared(lambda: text("COMMIT"))
+_ROLLBACK = Prepared(lambda: text("ROLLBACK"))
 
 
 class Database:

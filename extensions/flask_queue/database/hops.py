@@ -28,13 +28,18 @@ class Hops:
 
     def __init__(self, at_least: _Seek, after: _Seek, groups: Select[Any], column: ColumnElement[str]) -> None:
         prefix = bindparam("prefix", type_=column.type)
-        begin = at_least(prefix).subquery("begin")
-        found = select(begin.c.value).cte("found", recursive=True)
-        following = after(found.c.value).correlate(found).scalar_subquery()
-        fits = func.substr(found.c.value, 1, bindparam("length", type_=Integer)) == prefix
-        found = found.union_all(select(following).where(found.c.value.is_not(None), fits))
-        self._hop = Prepared(select(found.c.value).where(found.c.value.is_not(None)))
-        self._groups = Prepared(groups.where(column.between(prefix, bindparam("last", type_=column.type))))
+
+        def hop() -> Select[Any]:
+            begin = at_least(prefix).subquery("begin")
+            found = select(begin.c.value).cte("found", recursive=True)
+            following = after(found.c.value).correlate(found).scalar_subquery()
+            fits = func.substr(found.c.value, 1, bindparam("length", type_=Integer)) == prefix
+            found = found.union_all(select(following).where(found.c.value.is_not(None), fits))
+            return select(found.c.value).where(found.c.value.is_not(None))
+
+        self._hop = Prepared(hop)
+        last = bindparam("last", type_=column.type)
+        self._groups = Prepared(lambda: groups.where(column.between(prefix, last)), only="mysql")
 
     def values(self, connection: Connection, prefix: str) -> list[str]:
         """All values that begin with `prefix`, sorted."""

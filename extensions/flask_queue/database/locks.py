@@ -62,8 +62,8 @@ class CommittedRead:
     """
 
     def __init__(self, statement: Select[Any]) -> None:
-        self._plain = Prepared(statement)
-        self._locking = Prepared(statement.with_for_update(read=True))
+        self._plain = Prepared(lambda: statement)
+        self._locking = Prepared(lambda: statement.with_for_update(read=True), only="mysql")
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
         """Run it, and return its rows."""
@@ -97,8 +97,12 @@ def _is_ours(connection: Connection) -> bool:
     return OURS in connection.get_execution_options()
 
 
-_KEYS = func.unnest(cast(bindparam("locked_keys"), ARRAY(Text))).table_valued("key", name="locks").render_derived()
-_ADVISORY_LOCKS = Prepared(select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(_KEYS.c.key, 0)))), follows=True)
+def _advisory_locks() -> Select[Any]:
+    keys = func.unnest(cast(bindparam("locked_keys"), ARRAY(Text))).table_valued("key", name="locks").render_derived()
+    return select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(keys.c.key, 0))))
+
+
+_ADVISORY_LOCKS = Prepared(_advisory_locks, only="postgresql", follows=True)
 
 
 @cache

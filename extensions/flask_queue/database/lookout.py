@@ -11,7 +11,7 @@ from .kept import Kept
 from .prepared import Prepared
 
 #: SQLite's number for what other connections have written: as long as it stays the same, so does all that can be read.
-_VERSION = Prepared(text("PRAGMA data_version"))
+_VERSION = Prepared(lambda: text("PRAGMA data_version"), only="sqlite")
 
 
 class Lookout:

@@ -6,13 +6,12 @@ What SQLAlchemy does around each execution (parameters, results, events) takes l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from sqlalchemy import ClauseElement, Connection, Delete, Dialect, Executable, Update, literal_column
-from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.selectable import HasCTE
 
 from .driver import DIRECT, Values, all_rows, last_id, row_count, run, takes_detour, waiting_on
@@ -29,28 +28,41 @@ class Prepared:
     the length of its lists.
     """
 
-    def __init__(self, statement: Executable, *, leads: bool = False, follows: bool = False) -> None:
+    def __init__(
+        self, make: Callable[[], Executable], *, only: str | None = None, leads: bool = False, follows: bool = False
+    ) -> None:
         """
+        :param make: makes the statement; called when it is first wanted.
+        :param only: the one database that it is for, of those whose drivers run it.
         :param leads: those that follow are often run `after` it.
         :param follows: it is often run `after` those that lead.
         """
         _all.add(self)
-        self.statement = statement
+        self._make = make
+        self.only = only
         self._leads = leads
         self._follows = follows
         self._ready: dict[str, tuple[str, _Binder]] = {}
         self._after: dict[Prepared, Prepared] = {}
+
+    @cached_property
+    def statement(self) -> Executable:
+        """As SQLAlchemy runs it: the same one each time, as to make it takes longer than to run it."""
+        return self._make()
 
     def after(self, another: Prepared) -> Prepared:
         """Both in one statement, for PostgreSQL: one message to the server instead of two. This one does not see what the other
         one, an update or a deletion, has changed.
         """
         if another not in self._after:
-            assert isinstance(another.statement, Update | Delete)
-            assert isinstance(self.statement, HasCTE)
-            ahead = another.statement.returning(literal_column("1")).cte("ahead")
-            self._after[another] = Prepared(self.statement.add_cte(ahead))
+            self._after[another] = Prepared(lambda: self._with_ahead(another), only="postgresql")
         return self._after[another]
+
+    def _with_ahead(self, another: Prepared) -> Executable:
+        own, ahead = self._make(), another._make()
+        assert isinstance(own, HasCTE)
+        assert isinstance(ahead, Update | Delete)
+        return own.add_cte(ahead.returning(literal_column("1")).cte("ahead"))
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
         """Run it, and return the rows that it returns."""
@@ -87,8 +99,9 @@ class Prepared:
         return self._ready.get(dialect.name) or self._prepare(dialect)
 
     def _prepare(self, dialect: Dialect) -> tuple[str, _Binder]:
-        assert isinstance(self.statement, ClauseElement)
-        compiled: Any = self.statement.compile(dialect=dialect)
+        statement = self._make()
+        assert isinstance(statement, ClauseElement)
+        compiled: Any = statement.compile(dialect=dialect)
         ready = self._ready[dialect.name] = (str(compiled), _binder(compiled, dialect))
         return ready
 
@@ -101,9 +114,9 @@ def prepare_all(dialect: Dialect) -> None:
         for leader, follower in product(list(_all), repeat=2):
             if leader._leads and follower._follows:
                 follower.after(leader)
-    for prepared in [prepared for prepared in _all if dialect.name not in prepared._ready]:
-        with suppress(CompileError):  # it is another database's
-            prepared._prepare(dialect)
+    for prepared in list(_all):
+        if prepared.only in (None, dialect.name):
+            prepared._written(dialect)
 
 
 _all: WeakSet[Prepared] = WeakSet()

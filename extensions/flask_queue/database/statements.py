@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Row, Select, Table, any_, func, select, text, update
+from sqlalchemy import Column, Connection, Executable, Row, Select, Table, any_, func, select, text, update
 
 from .lists import is_one_of
 from .prepared import PlainRow, Prepared, Step
@@ -33,26 +33,34 @@ class Move:
     def __init__(
         self,
         table: Table,
-        candidates: Select[Any],
+        candidates: Callable[[], Select[Any]],
         values: dict[str, Any],
         returning: Sequence[Column[Any]],
         *,
         index: str | None = None,
-        locking: Select[Any] | None = None,
+        locking: Callable[[], Select[Any]] | None = None,
         follows: bool = False,
     ) -> None:
-        # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
-        own = candidates.with_for_update(skip_locked=True, of=table) if locking is None else locking
-        picked = any_(func.array(own.scalar_subquery()))
-        moved = update(table).where(table.c.id == picked).values(values).returning(*returning)
-        self._postgresql = Prepared(moved, follows=follows)
-        self._sqlite = Prepared(update(table).where(table.c.id.in_(candidates)).values(values).returning(*returning))
-        self._pick = candidates.with_for_update(skip_locked=True, of=table)
-        if index is not None:
-            for dialect in ("mysql", "mariadb"):
-                self._pick = self._pick.with_hint(table, f"FORCE INDEX ({index})", dialect)
-        self._set = update(table).where(is_one_of(table.c.id, "moved_ids")).values(values)
-        self._get = select(*returning).where(is_one_of(table.c.id, "moved_ids"))
+        def postgresql() -> Executable:
+            # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
+            own = candidates().with_for_update(skip_locked=True, of=table) if locking is None else locking()
+            picked = any_(func.array(own.scalar_subquery()))
+            return update(table).where(table.c.id == picked).values(values).returning(*returning)
+
+        def pick() -> Executable:
+            picked = candidates().with_for_update(skip_locked=True, of=table)
+            if index is not None:
+                for dialect in ("mysql", "mariadb"):
+                    picked = picked.with_hint(table, f"FORCE INDEX ({index})", dialect)
+            return picked
+
+        self._postgresql = Prepared(postgresql, only="postgresql", follows=follows)
+        self._sqlite = Prepared(
+            lambda: update(table).where(table.c.id.in_(candidates())).values(values).returning(*returning), only="sqlite"
+        )
+        self._pick = Prepared(pick, only="mysql")
+        self._set = Prepared(lambda: update(table).where(is_one_of(table.c.id, "moved_ids")).values(values), only="mysql")
+        self._get = Prepared(lambda: select(*returning).where(is_one_of(table.c.id, "moved_ids")), only="mysql")
 
     def __call__(
         self, connection: Connection, parameters: Mapping[str, Any], *, ahead: Step | None = None
@@ -71,11 +79,11 @@ class Move:
             ahead.send(connection)
         if dialect == "sqlite":
             return self._sqlite.rows(connection, parameters)
-        ids = connection.execute(self._pick, parameters).scalars().all()
+        ids = [row[0] for row in self._pick.rows(connection, parameters)]
         if not ids:
             return []
-        connection.execute(self._set, {**parameters, "moved_ids": ids})
-        return [tuple(row) for row in connection.execute(self._get, {"moved_ids": ids})]
+        self._set.count(connection, {**parameters, "moved_ids": ids})
+        return self._get.rows(connection, {"moved_ids": ids})
 
 
 class Insertion:
@@ -86,11 +94,13 @@ class Insertion:
     """
 
     def __init__(self, table: Table, values: dict[str, Any], *, announce: bool = False) -> None:
-        insert = table.insert().values(values)
-        returning = insert.returning(table.c.id)
-        new = returning.cte("new")
-        self._insert = Prepared(insert)
-        self._returning = Prepared(select(new.c.id, func.pg_notify(CHANNEL, "")) if announce else returning)
+        def returning() -> Executable:
+            insert = table.insert().values(values).returning(table.c.id)
+            new = insert.cte("new")
+            return select(new.c.id, func.pg_notify(CHANNEL, "")) if announce else insert
+
+        self._insert = Prepared(lambda: table.insert().values(values), only="sqlite")
+        self._returning = Prepared(returning, only="postgresql")
 
     def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> int:
         """Insert, and return the row's id."""
@@ -116,4 +126,4 @@ def notify(connection: Connection) -> None:
 
 
 CHANNEL = "flask_queue"
-_NOTIFY = Prepared(text(f"NOTIFY {CHANNEL}"))
+_NOTIFY = Prepared(lambda: text(f"NOTIFY {CHANNEL}"), only="postgresql")

@@ -8,7 +8,7 @@ from itertools import product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, select, true
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, bindparam, exists, literal_column, select, true
 
 from ..database import HeadsOfLines, Move, Prepared, Step, is_one_of, now
 from ..models.job import State, is_ready, jobs
@@ -75,12 +75,14 @@ def _line(*where: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Move:
-    """Claims the first jobs of one kind in the line, looking no further than a window of it."""
+def _window(*where: ColumnElement[bool]) -> Subquery:
+    """The head of the line: to claim jobs of one kind, no worker looks further."""
     order = (jobs.c.priority, jobs.c.id)
-    head = select(*order).where(along(State.READY), *where).order_by(*order).limit(WINDOW).subquery("head")
-    line = _line(jobs.c.id.in_(select(head.c.id)), kind)
-    # Row by row, until there are enough: the planner, who does not know how long the line is, would compare all with all.
+    return select(*order).where(along(State.READY), *where).order_by(*order).limit(WINDOW).subquery("head")
+
+
+def _one_by_one(head: Subquery, kind: ColumnElement[bool]) -> Select[Any]:
+    """Row by row, until there are enough: the planner, who does not know how long the line is, would compare all with all."""
     each = (
         select(jobs.c.id)
         .where(jobs.c.id == head.c.id, is_still(State.READY), kind, _NOT_PAUSED)
@@ -88,40 +90,48 @@ def _window(kind: ColumnElement[bool], *where: ColumnElement[bool]) -> Move:
         .with_for_update(skip_locked=True)
         .lateral("each")
     )
-    one_by_one = (
+    return (
         select(each.c.id)
         .select_from(head.join(each, true()))
         .where(_IS_REGISTERED)
         .order_by(head.c.priority, head.c.id)
         .limit(bindparam("limit"))
     )
-    return Move(jobs, line, _VALUES, _COLUMNS, locking=one_by_one)
-
-
-_ONLY = is_one_of(jobs.c.name, "names")
-_EXCEPT = ~is_one_of(jobs.c.name, "names")
 
 
 def _move(of_queue: bool, only: bool | None, marked: bool) -> Move:
-    where = [_IN_QUEUE] if of_queue else []
-    if marked:
-        where.append(behind_mark(_OF_QUEUE if of_queue else None))
-    if only is not None:
-        return _window(_ONLY if only else _EXCEPT, *where)
-    index = "ix_queue_jobs_ready_by_queue" if of_queue else "ix_queue_jobs_ready"
-    return Move(jobs, _line(*where), _VALUES, _COLUMNS, index=index, follows=not of_queue)
+    def where() -> list[ColumnElement[bool]]:
+        conditions = [_IN_QUEUE] if of_queue else []
+        return [*conditions, behind_mark(_OF_QUEUE if of_queue else None)] if marked else conditions
+
+    if only is None:
+        index = "ix_queue_jobs_ready_by_queue" if of_queue else "ix_queue_jobs_ready"
+        return Move(jobs, lambda: _line(*where()), _VALUES, _COLUMNS, index=index, follows=not of_queue)
+
+    def kind() -> ColumnElement[bool]:
+        is_named = is_one_of(jobs.c.name, "names")
+        return is_named if only else ~is_named
+
+    def line() -> Select[Any]:
+        return _line(jobs.c.id.in_(select(_window(*where()).c.id)), kind())
+
+    return Move(jobs, line, _VALUES, _COLUMNS, locking=lambda: _one_by_one(_window(*where()), kind()))
 
 
 #: By (one queue rather than all, kind of jobs wanted, behind a mark rather than from the beginning).
 _MOVES = {key: _move(*key) for key in product((False, True), (None, True, False), (False, True))}
 # Of the order there is to be no index either, of which planners would read all until they have met these few.
-_PICKED = (
-    select(jobs.c.id)
-    .where(is_one_of(jobs.c.id, "picked_ids"), is_still(State.READY), _NOT_PAUSED, _IS_REGISTERED)
-    .order_by(jobs.c.priority + 0, jobs.c.id + 0)
-    .limit(bindparam("limit"))
+_MOVE_PICKED = Move(
+    jobs,
+    lambda: (
+        select(jobs.c.id)
+        .where(is_one_of(jobs.c.id, "picked_ids"), is_still(State.READY), _NOT_PAUSED, _IS_REGISTERED)
+        .order_by(jobs.c.priority + 0, jobs.c.id + 0)
+        .limit(bindparam("limit"))
+    ),
+    _VALUES,
+    _COLUMNS,
 )
-_MOVE_PICKED = Move(jobs, _PICKED, _VALUES, _COLUMNS)
 
 
 def _line_of_queue(name: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
@@ -133,16 +143,20 @@ _HEADS = HeadsOfLines(_line_of_queue, lock=False)
 #: So many more are picked than are wanted, as other workers pick the same.
 _SPARE = 20
 _PLACE_IN_LINE = itemgetter(Claim._fields.index("priority"), Claim._fields.index("job_id"))
-# In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
-_FIRST: Select[Any] = (
-    select(literal_column("1")).where(along(State.READY), _NOT_PAUSED).order_by(jobs.c.priority, jobs.c.id).limit(1)
-)
+
+
+def _first(*where: ColumnElement[bool]) -> Select[Any]:
+    # In order, so that no planner reads through the finished jobs in the hope of meeting a ready one soon.
+    line: Select[Any] = select(literal_column("1")).where(along(State.READY), _NOT_PAUSED, *where)
+    return line.order_by(jobs.c.priority, jobs.c.id).limit(1)
+
+
 #: By (one queue rather than all, behind a mark).
 _ANY_READY = {
-    (False, False): Prepared(_FIRST),
-    (False, True): Prepared(anything_but_before_mark()),
-    (True, False): Prepared(_FIRST.where(_IN_QUEUE)),
-    (True, True): Prepared(anything_but_before_mark(_OF_QUEUE)),
+    (False, False): Prepared(_first),
+    (False, True): Prepared(anything_but_before_mark),
+    (True, False): Prepared(lambda: _first(_IN_QUEUE)),
+    (True, True): Prepared(lambda: anything_but_before_mark(_OF_QUEUE)),
 }
 
 

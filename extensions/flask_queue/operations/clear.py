@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, delete, select
 
 from ..database import is_one_of, now_plus
-from ..models.attempt import attempts
 from ..models.concurrency_key import concurrency_keys
 from ..models.job import is_finished, jobs
 from ..models.recurring_run import recurring_runs
+from .discard import delete_locked
 
 _AGO = now_plus(-bindparam("seconds"))
 _OLD = (
@@ -25,9 +25,6 @@ _OLD_RUNS = (
     .limit(bindparam("batch_size"))
     .with_for_update(skip_locked=True)
 )
-_DELETE_ATTEMPTS = delete(attempts).where(is_one_of(attempts.c.job_id, "ids"))
-# They are locked by now, so that asking for their state again would only tempt MySQL to another index, and to wait on its way.
-_DELETE = delete(jobs).where(is_one_of(jobs.c.id, "ids"))
 _DELETE_RUNS = delete(recurring_runs).where(is_one_of(recurring_runs.c.id, "ids"))
 # Whether a job of the key still waits does not matter: who needs the row next makes it anew.
 _DELETE_KEYS = delete(concurrency_keys).where(concurrency_keys.c.used_at < _AGO)
@@ -41,9 +38,7 @@ def clear_finished(connection: Connection, *, older_than: float, name: str | Non
     """
     statement = _OLD.where(jobs.c.name == name) if name is not None else _OLD
     ids = connection.execute(statement, {"seconds": older_than, "batch_size": batch_size}).scalars().all()
-    if ids:
-        connection.execute(_DELETE_ATTEMPTS, {"ids": ids})
-        connection.execute(_DELETE, {"ids": ids})
+    delete_locked(connection, ids)
     return len(ids)
 
 

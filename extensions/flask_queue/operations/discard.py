@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
-from ..database import is_one_of
+from ..database import Prepared, is_one_of
 from ..models.attempt import attempts
 from ..models.job import is_claimed, jobs
 from .slots import keys_of
 
-_DELETE_ATTEMPTS = delete(attempts).where(is_one_of(attempts.c.job_id, "ids"))
-_DELETE = delete(jobs).where(is_one_of(jobs.c.id, "ids"))
+_DELETE_ATTEMPTS = Prepared(lambda: delete(attempts).where(is_one_of(attempts.c.job_id, "ids")))
+# They are locked by now, so that asking for their state again would only tempt MySQL to another index, and to wait on its way.
+_DELETE = Prepared(lambda: delete(jobs).where(is_one_of(jobs.c.id, "ids")))
 
 
 def discard_many(connection: Connection, where: Sequence[ColumnElement[bool]], *, limit: int) -> tuple[list[int], set[str]]:
@@ -29,7 +30,12 @@ def discard_many(connection: Connection, where: Sequence[ColumnElement[bool]], *
         .with_for_update(skip_locked=True)
     ).all()
     ids = [row.id for row in rows]
-    if ids:
-        connection.execute(_DELETE_ATTEMPTS, {"ids": ids})
-        connection.execute(_DELETE, {"ids": ids})
+    delete_locked(connection, ids)
     return ids, keys_of(rows)
+
+
+def delete_locked(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete jobs, whose rows the caller has locked, with their attempts."""
+    if ids:
+        _DELETE_ATTEMPTS.count(connection, {"ids": ids})
+        _DELETE.count(connection, {"ids": ids})

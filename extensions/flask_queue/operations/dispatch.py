@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, literal_column, null, select, update
 
 from ..database import AnyRow, Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
@@ -30,20 +30,28 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _IS_ANY_DUE = Prepared(
-    select(literal_column("1"))
-    .where(along(State.SCHEDULED), jobs.c.scheduled_at <= now())
-    .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
-    .limit(1)
+    lambda: (
+        select(literal_column("1"))
+        .where(along(State.SCHEDULED), jobs.c.scheduled_at <= now())
+        .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
+        .limit(1)
+    )
 )
-_PICKED = (is_one_of(jobs.c.id, "ids"), is_still(State.SCHEDULED))
-_TO_READY = update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=None)
-_TO_READY_LIMITED = (
-    update(jobs).where(*_PICKED).values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
-)
-_TO_BLOCKED = (
-    update(jobs).where(*_PICKED).values(state=literal_column("'blocked'"), expires_at=now_plus(jobs.c.concurrency_duration))
-)
-_TO_NOWHERE = delete(jobs).where(*_PICKED)
+
+
+def _picked() -> tuple[ColumnElement[bool], ...]:
+    return (is_one_of(jobs.c.id, "ids"), is_still(State.SCHEDULED))
+
+
+def _move(state: str, expires_at: ColumnElement[Any]) -> Prepared:
+    values = {"state": literal_column(f"'{state}'"), "expires_at": expires_at}
+    return Prepared(lambda: update(jobs).where(*_picked()).values(**values))
+
+
+_TO_READY = _move("ready", null())
+_TO_READY_LIMITED = _move("ready", now_plus(jobs.c.concurrency_duration))
+_TO_BLOCKED = _move("blocked", now_plus(jobs.c.concurrency_duration))
+_TO_NOWHERE = Prepared(lambda: delete(jobs).where(*_picked()))
 
 
 def anything_due(connection: Connection) -> bool:
@@ -65,7 +73,7 @@ def dispatch(connection: Connection, definitions: Mapping[str, JobDefinition[Any
 def admit(connection: Connection, rows: Sequence[AnyRow], definitions: Mapping[str, JobDefinition[Any, Any]]) -> None:
     """Move scheduled jobs, locked by the caller, to where their concurrency rules let them go."""
     slots = Slots(connection, keys_of(rows))
-    moves: dict[Any, list[int]] = {_TO_READY: [], _TO_READY_LIMITED: [], _TO_BLOCKED: [], _TO_NOWHERE: []}
+    moves: dict[Prepared, list[int]] = {_TO_READY: [], _TO_READY_LIMITED: [], _TO_BLOCKED: [], _TO_NOWHERE: []}
     for row in rows:
         rule = rule_of(row, definitions)
         if rule is None:
@@ -76,4 +84,4 @@ def admit(connection: Connection, rows: Sequence[AnyRow], definitions: Mapping[s
             moves[_TO_NOWHERE if rule.discards else _TO_BLOCKED].append(row.id)
     for statement, ids in moves.items():
         if ids:
-            connection.execute(statement, {"ids": ids})
+            statement.count(connection, {"ids": ids})

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from ..database import now
+from ..database import Prepared, now
 from ..models.attempt import attempts
 from ..models.job import jobs
 
@@ -64,19 +64,21 @@ def storable(text: str, length: int) -> str:
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-_ATTEMPT = insert(attempts).from_select(
-    ["job_id", "number", "process_id", "process_name", "started_at", "failed_at", "error_class", "message", "traceback"],
-    select(
-        jobs.c.id,
-        jobs.c.attempts,
-        bindparam("by_process_id", type_=jobs.c.process_id.type),
-        bindparam("process_name"),
-        jobs.c.claimed_at,
-        now(),
-        bindparam("error_class"),
-        bindparam("message"),
-        bindparam("traceback"),
-    ).where(jobs.c.id == bindparam("job_id")),
+_ATTEMPT = Prepared(
+    lambda: insert(attempts).from_select(
+        ["job_id", "number", "process_id", "process_name", "started_at", "failed_at", "error_class", "message", "traceback"],
+        select(
+            jobs.c.id,
+            jobs.c.attempts,
+            bindparam("by_process_id", type_=jobs.c.process_id.type),
+            bindparam("process_name"),
+            jobs.c.claimed_at,
+            now(),
+            bindparam("error_class"),
+            bindparam("message"),
+            bindparam("traceback"),
+        ).where(jobs.c.id == bindparam("job_id")),
+    )
 )
 
 
@@ -92,4 +94,4 @@ def record(
         "traceback": failure.traceback,
     }
     for job_id in job_ids:
-        connection.execute(_ATTEMPT, {**values, "job_id": job_id})
+        _ATTEMPT.count(connection, {**values, "job_id": job_id})

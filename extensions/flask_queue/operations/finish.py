@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, delete, literal_column, null, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, literal_column, null, update
 
 from ..database import Prepared, Step, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
@@ -19,34 +19,34 @@ from .failure import Failure, record
 from .slots import Slots, rule_of
 
 _OWNED = (is_still(State.CLAIMED), jobs.c.process_id == bindparam("owner_id"))
-_MANY = (is_one_of(jobs.c.id, "ids"), *_OWNED)
 _ONE = (jobs.c.id == bindparam("job_id"), *_OWNED)
 _UNOWNED = {"process_id": null(), "expires_at": null()}
-_ATTEMPTED = jobs.c.attempts + 1
+
+
+def _many() -> tuple[ColumnElement[bool], ...]:
+    return (is_one_of(jobs.c.id, "ids"), *_OWNED)
+
 
 _FINISH = Prepared(
-    update(jobs).where(*_MANY).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED), leads=True
+    lambda: update(jobs).where(*_many()).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED), leads=True
 )
-_FORGET = Prepared(delete(jobs).where(*_MANY), leads=True)
-_FAIL = update(jobs).where(*_ONE).values(state=literal_column("'failed'"), attempts=_ATTEMPTED, **_UNOWNED)
-_LATER = (
-    update(jobs)
-    .where(*_ONE)
-    .values(
-        state=literal_column("'scheduled'"),
-        attempts=_ATTEMPTED,
-        scheduled_at=now_plus(bindparam("wait")),
-        **_UNOWNED,
-    )
-)
+_FORGET = Prepared(lambda: delete(jobs).where(*_many()), leads=True)
 
 
-def _again(state: str, **values: Any) -> Update:
-    values = {"process_id": None, "attempts": _ATTEMPTED, **values}
-    return update(jobs).where(*_ONE).values(state=literal_column(f"'{state}'"), scheduled_at=now(), **values)
+def _move_one(state: str, **values: Any) -> Prepared:
+    target: ColumnElement[str] = literal_column(f"'{state}'")
+    return Prepared(lambda: update(jobs).where(*_ONE).values(state=target, attempts=jobs.c.attempts + 1, **values))
 
 
-_AT_ONCE = _again("ready", expires_at=None)
+_FAIL = _move_one("failed", **_UNOWNED)
+_LATER = _move_one("scheduled", scheduled_at=now_plus(bindparam("wait")), **_UNOWNED)
+
+
+def _again(state: str, **values: Any) -> Prepared:
+    return _move_one(state, process_id=null(), scheduled_at=now(), **values)
+
+
+_AT_ONCE = _again("ready", expires_at=null())
 _AT_ONCE_LIMITED = _again("ready", expires_at=now_plus(jobs.c.concurrency_duration))
 _BLOCKED = _again("blocked", expires_at=now_plus(jobs.c.concurrency_duration))
 
@@ -87,7 +87,7 @@ def retry_at_once(
     return _end_attempt(connection, place_in_line(connection, claim, definitions), claim, failure, process_name)
 
 
-def place_in_line(connection: Connection, claim: Claim, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Update:
+def place_in_line(connection: Connection, claim: Claim, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Prepared:
     """Where a claimed job goes that is to run again at once. The slot that its own run holds is not in its way."""
     rule = rule_of(claim, definitions)
     if rule is None or claim.concurrency_key is None:
@@ -98,14 +98,13 @@ def place_in_line(connection: Connection, claim: Claim, definitions: Mapping[str
 
 def _end_attempt(
     connection: Connection,
-    statement: Update,
+    statement: Prepared,
     claim: Claim,
     failure: Failure,
     process_name: str | None,
     more: Mapping[str, Any] | None = None,
 ) -> bool:
-    moved = connection.execute(statement, {"job_id": claim.job_id, "owner_id": claim.process_id, **(more or {})})
-    if moved.rowcount != 1:
+    if statement.count(connection, {"job_id": claim.job_id, "owner_id": claim.process_id, **(more or {})}) != 1:
         return False
     record(connection, [claim.job_id], failure, process_id=claim.process_id, process_name=process_name)
     return True

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal_column, null, select, update
 
-from ..database import AnyRow, is_one_of, now, now_plus
+from ..database import AnyRow, Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_claimed, jobs
 from ..models.process import processes
@@ -20,13 +20,24 @@ from .slots import keys_of
 MAX_CRASHES = 3
 
 _COLUMNS = (jobs.c.id, jobs.c.name, jobs.c.crashes, jobs.c.concurrency_key, jobs.c.process_id)
-_HELD = (is_one_of(jobs.c.id, "ids"), is_still(State.CLAIMED))
-_RELEASE = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), process_id=None, claimed_at=None)
-_CRASHED = {"process_id": None, "crashes": jobs.c.crashes + 1, "attempts": jobs.c.attempts + 1}
-_FAIL = update(jobs).where(*_HELD).values(state=literal_column("'failed'"), expires_at=None, **_CRASHED)
-_FINISH = update(jobs).where(*_HELD).values(state=literal_column("'finished'"), finished_at=now(), expires_at=None, **_CRASHED)
+
+
+def _move(state: str, **values: Any) -> Prepared:
+    return Prepared(
+        lambda: (
+            update(jobs)
+            .where(is_one_of(jobs.c.id, "ids"), is_still(State.CLAIMED))
+            .values(state=literal_column(f"'{state}'"), process_id=null(), **values)
+        )
+    )
+
+
+_CRASHED = {"crashes": jobs.c.crashes + 1, "attempts": jobs.c.attempts + 1}
+_RELEASE = _move("ready", claimed_at=null())
+_FAIL = _move("failed", expires_at=null(), **_CRASHED)
+_FINISH = _move("finished", finished_at=now(), expires_at=null(), **_CRASHED)
 # It keeps its place: a slot that it still holds, and its time in line.
-_AGAIN = update(jobs).where(*_HELD).values(state=literal_column("'ready'"), **_CRASHED)
+_AGAIN = _move("ready", **_CRASHED)
 _OWNED_BY = jobs.c.process_id == bindparam("owner_id")
 _ORPHANED = jobs.c.process_id.is_(None) | ~exists(literal_column("1")).where(processes.c.id == jobs.c.process_id)
 _CLAIMED_BEFORE = jobs.c.claimed_at < now_plus(-bindparam("seconds"))
@@ -55,7 +66,7 @@ def release(connection: Connection, owner_id: int, *, but: Collection[int] = ())
     rows = _claimed(connection, _OWNED_BY, {"owner_id": owner_id})
     ids = [row.id for row in rows if row.id not in but]
     if ids:
-        connection.execute(_RELEASE, {"ids": ids})
+        _RELEASE.count(connection, {"ids": ids})
     return ids
 
 
@@ -108,18 +119,18 @@ def _crash(
     definitions: Mapping[str, JobDefinition[Any, Any]],
     process_name: str | None,
 ) -> Recovered:
-    fates: dict[Any, list[int]] = {_FAIL: [], _AGAIN: [], _FINISH: []}
+    fates: dict[Prepared, list[int]] = {_FAIL: [], _AGAIN: [], _FINISH: []}
     for row in rows:
         fates[_fate(row, definitions)].append(row.id)
     for statement, ids in fates.items():
         if ids:
-            connection.execute(statement, {"ids": ids})
+            statement.count(connection, {"ids": ids})
     for row in rows:
         record(connection, [row.id], failure, process_id=row.process_id, process_name=process_name)
     return Recovered(tuple(fates[_FAIL]), tuple(fates[_AGAIN]), tuple(fates[_FINISH]), frozenset(keys_of(rows)))
 
 
-def _fate(row: AnyRow, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Any:
+def _fate(row: AnyRow, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Prepared:
     definition = definitions.get(row.name)
     on_crash = definition.rules.on_crash if definition else "fail"
     if on_crash == "discard":

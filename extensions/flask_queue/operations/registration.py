@@ -23,9 +23,9 @@ _THIS = processes.c.id == bindparam("process_id")
 # two megabytes of what a forked process would share with its parent.
 _REGISTER = _registration(*_GIVEN)
 _REGISTER_AGAIN = _registration("id", *_GIVEN)
-_BEAT = Prepared(update(processes).where(_THIS).values(last_heartbeat_at=now()))
+_BEAT = Prepared(lambda: update(processes).where(_THIS).values(last_heartbeat_at=now()))
 _DESCRIBE = update(processes).where(_THIS).values(metadata=bindparam("description"))
-_DEREGISTER = Prepared(delete(processes).where(_THIS))
+_DEREGISTER = Prepared(lambda: delete(processes).where(_THIS))
 _ALL = select(processes, now().label("now")).order_by(processes.c.id)
 _STALE = processes.c.last_heartbeat_at < now_plus(-bindparam("threshold"))
 

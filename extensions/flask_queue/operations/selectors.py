@@ -13,7 +13,7 @@ from ..models.job import State, jobs
 from ..models.pause import pauses
 from ..models.seek import along
 
-_PAUSED = Prepared(select(pauses.c.queue_name))
+_PAUSED = Prepared(lambda: select(pauses.c.queue_name))
 
 
 def _first_name(where: ColumnElement[bool]) -> Select[Any]:

@@ -42,12 +42,15 @@ _HEAD = HeadsOfLines(lambda key, count: _line(key, count, committed_or_null(hold
 # Whoever is counted beside each row of a line is counted as often as it has rows.
 _REST = HeadsOfLines(lambda key, count: _line(key, count, null()), lock=True)
 _TO_READY = Prepared(
-    update(jobs)
-    .where(is_one_of(jobs.c.id, "ids"), is_still(State.BLOCKED))
-    .values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
+    lambda: (
+        update(jobs)
+        .where(is_one_of(jobs.c.id, "ids"), is_still(State.BLOCKED))
+        .values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
+    )
 )
-_FIRST_KEY = select(func.min(jobs.c.concurrency_key)).where(is_blocked, is_in_line)
-_NEXT_KEY = Prepared(_FIRST_KEY.where(jobs.c.concurrency_key > bindparam("after")))
+_NEXT_KEY = Prepared(
+    lambda: select(func.min(jobs.c.concurrency_key)).where(is_blocked, is_in_line, jobs.c.concurrency_key > bindparam("after"))
+)
 
 
 def unblock(

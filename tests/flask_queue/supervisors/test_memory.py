@@ -62,8 +62,12 @@ def test_children_find_the_statements_of_the_hot_path_written(
     for prepared in prepared_statements:  # what other tests have left
         prepared._ready.clear()
         prepared._after.clear()
+        vars(prepared).pop("statement", None)
     database = queue.database
     database.prepare()
+    for prepared in prepared_statements:
+        assert bool(prepared._ready) == (prepared.only in (None, database.dialect_name)), "no others than are of use here"
+        assert "statement" not in vars(prepared), "of what SQLAlchemy has written it the text is enough"
     written: list[str] = []
     write = SQLCompiler.__init__
 
