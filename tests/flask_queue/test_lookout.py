@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, select
@@ -31,20 +29,23 @@ def question() -> Question:
 
 
 @pytest.fixture
-def lookout(app: Flask, queue: FlaskQueue, question: Question) -> Iterator[Lookout]:
-    lookout = Lookout(queue.database, question)
-    yield lookout
-    lookout.close()
+def lookout(app: Flask, queue: FlaskQueue, question: Question) -> Lookout:
+    return Lookout(queue.database, question)
 
 
-def test_it_sees_at_once_what_others_have_written(queue: FlaskQueue, lookout: Lookout) -> None:
+@pytest.mark.parametrize("others", [True, False])
+def test_it_sees_at_once_what_was_written(app: Flask, queue: FlaskQueue, question: Question, others: bool) -> None:
+    """By others, or through the connection through which it looks: SQLite counts the two apart."""
     job = plain(queue)
+    database = queue.database.private() if others else queue.database
+    lookout = Lookout(database, question)
     for _ in range(3):
         assert not lookout.ask()
         job.enqueue()
         assert lookout.ask()
         assert lookout.ask()
         queue.jobs.in_state("ready").discard_all()
+    database.dispose()
 
 
 @pytest.mark.databases("sqlite")
@@ -72,7 +73,6 @@ def test_what_is_written_during_the_question_is_not_missed(app: Flask, queue: Fl
     lookout = Lookout(queue.database, asked_before_somebody_writes)
     assert not lookout.ask()
     assert lookout.ask()
-    lookout.close()
 
 
 def test_an_error_costs_one_question(app: Flask, queue: FlaskQueue) -> None:
@@ -89,4 +89,3 @@ def test_an_error_costs_one_question(app: Flask, queue: FlaskQueue) -> None:
     with pytest.raises(ConnectionError):
         lookout.ask()
     assert lookout.ask()
-    lookout.close()

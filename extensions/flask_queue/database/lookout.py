@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, text
 
 from .database import Database
-from .kept import Kept
 from .prepared import Prepared
 
-#: SQLite's number for what other connections have written: as long as it stays the same, so does all that can be read.
+#: SQLite's number for what other connections than this one have written.
 _VERSION = Prepared(lambda: text("PRAGMA data_version"), only="sqlite")
+#: As long as it stays the same, so does all that can be read through the connection in it.
+_State: TypeAlias = tuple[Connection, int, int]
 
 
 class Lookout:
-    """Asks one question through a connection of its own. For one thread."""
+    """Asks one question. For one thread."""
 
     def __init__(self, database: Database, question: Callable[[Connection], bool]) -> None:
         """Open no connection yet.
@@ -24,30 +26,22 @@ class Lookout:
         """
         self._database = database
         self._question = question
-        self._kept = Kept(database.engine)
-        #: The connection and the version of SQLite's file about which the answer is known to be no.
-        self._denied: tuple[Connection, int] | None = None
+        #: The state of SQLite's file in which the answer is known to be no.
+        self._denied: _State | None = None
 
     def ask(self) -> bool:
         """The answer of this moment."""
-        if self._database.in_memory:
-            with self._database.connect() as connection:
+        with self._database.connect() as connection:
+            if self._database.dialect_name != "sqlite":
                 return self._question(connection)
-        with self._kept.use() as connection:
-            return self._ask(connection)
+            state = _state(connection)  # first, so that what is written meanwhile is asked about again
+            if state == self._denied:
+                return False
+            answer = self._question(connection)
+            self._denied = None if answer else state
+            return answer
 
-    def close(self) -> None:
-        """Close the connection; the next question takes another one."""
-        self._denied = None
-        self._kept.close()
 
-    def _ask(self, connection: Connection) -> bool:
-        if self._database.dialect_name != "sqlite":
-            return self._question(connection)
-        # First, so that what is written meanwhile is asked about again.
-        version = (connection, int(_VERSION.rows(connection, {})[0][0]))
-        if version == self._denied:
-            return False
-        answer = self._question(connection)
-        self._denied = None if answer else version
-        return answer
+def _state(connection: Connection) -> _State:
+    driver: Any = connection.connection.dbapi_connection
+    return connection, int(_VERSION.rows(connection, {})[0][0]), driver.total_changes  # by others, and by itself

@@ -66,10 +66,6 @@ class Accounts:
         self._anything_paused = bool(paused_names(connection))
         self._asked_at = time.monotonic()
 
-    def close(self) -> None:
-        """Nobody will look any more."""
-        self._lookout.close()
-
     def transact(self, endings: Sequence[Ending], room: Room) -> tuple[Sequence[Claim], bool]:
         """Write `endings` down, let the next jobs of their concurrency keys in, and claim what fits into `room`.
 

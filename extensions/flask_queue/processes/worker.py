@@ -218,7 +218,6 @@ class Worker(Process):
         self._exchange.close()
         self._exchange.drop(self._pool.close())
         self._listener.close()
-        self._accounts.close()
         self._settle(look=False)  # what has ended was handed in, however little time is left
         deadline = time.monotonic() + (0 if self.quitting else self.runtime.settings.shutdown_timeout)
         while not self._exchange.is_settled and time.monotonic() < deadline and not self.quitting:

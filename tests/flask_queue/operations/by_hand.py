@@ -49,10 +49,6 @@ class WorkerByHand:
         """Look whether there is anything to claim."""
         return self._accounts.anything_ready()
 
-    def close(self) -> None:
-        """Give back the connection that looks take."""
-        self._accounts.close()
-
     def knows(self, *, paused: bool) -> None:
         """Know for good whether any queue is paused, so that it asks no more."""
         self._accounts._anything_paused, self._accounts._asked_at = paused, float("inf")

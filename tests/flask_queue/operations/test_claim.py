@@ -307,7 +307,6 @@ def test_workers_do_not_read_what_waits_in_a_paused_queue(app: Flask, queue: Fla
     assert not worker.looks()
     assert worker.claim_ids(5) == []
     assert 0 < len(steps) < 50
-    worker.close()
 
 
 @pytest.mark.behaviour("R4", "C10")

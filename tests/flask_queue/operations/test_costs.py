@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -45,10 +44,9 @@ COSTS = {
 
 @pytest.mark.parametrize("step", COSTS)
 def test_a_step_takes_as_few_statements_as_it_can(app: Flask, queue: FlaskQueue, database_name: str, step: str) -> None:
-    with ExitStack() as cleanup:
-        act = _prepared(queue, step, cleanup)
-        with statements_of(queue.database) as statements:
-            act()
+    act = _prepared(queue, step)
+    with statements_of(queue.database) as statements:
+        act()
     expected = COSTS[step][["sqlite", "postgresql", "mariadb"].index(database_name)]
     assert len(statements) == expected, [text for text, _ in statements]
     begun, committed = ([text for text, _ in statements if text.startswith(word)] for word in ("BEGIN", "COMMIT"))
@@ -71,9 +69,9 @@ def test_what_nobody_waits_for_goes_with_the_next_message(
     make_app: Callable[..., Flask], queue: FlaskQueue, relay: Relay, step: str
 ) -> None:
     app = make_app(SQLALCHEMY_BINDS={"queue": relay.url})
-    with app.app_context(), ExitStack() as cleanup:
-        act = _prepared(queue, step, cleanup)
-        WorkerByHand(queue).close()  # now a connection is at hand
+    with app.app_context():
+        act = _prepared(queue, step)
+        WorkerByHand(queue)  # now a connection is at hand
         before = relay.turns
         act()
     assert relay.turns - before == TURNS[step]
@@ -85,15 +83,14 @@ def test_the_driver_sees_no_more_than_what_we_send(app: Flask, queue: FlaskQueue
     seen: list[str] = []
     queue.database.dispose()
     event.listen(queue.database.engine, "connect", lambda connection, record: connection.set_trace_callback(seen.append))
-    cleanup = ExitStack()
-    enqueue, exchange = (_prepared(queue, step, cleanup) for step in ("enqueue", "finish ten and claim ten"))
+    enqueue, exchange = (_prepared(queue, step) for step in ("enqueue", "finish ten and claim ten"))
     for act, verbs in ((enqueue, ["INSERT"]), (exchange, ["BEGIN", "UPDATE", "UPDATE", "COMMIT"])):
         del seen[:]
         act()
         assert [text.split()[0] for text in seen if not text.startswith("--")] == verbs
 
 
-def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], Any]:
+def _prepared(queue: FlaskQueue, step: str) -> Callable[[], Any]:
     """Everything up to the step is done; calling what is returned takes it."""
     job = plain(queue)
     if step.startswith("enqueue"):
@@ -109,7 +106,6 @@ def _prepared(queue: FlaskQueue, step: str, cleanup: ExitStack) -> Callable[[], 
     if "coroutines" in step:
         coroutine(queue)
     worker = WorkerByHand(queue)
-    cleanup.callback(worker.close)
     worker.knows(paused="paused" in step)
     if step == "look for due jobs":
         return Dispatcher(queue.runtime(), DispatcherOptions(concurrency_maintenance=False)).poll

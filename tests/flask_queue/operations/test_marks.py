@@ -64,7 +64,6 @@ def test_what_became_ready_before_the_mark_comes_when_there_is_nothing_behind(
     assert worker.claim_ids(5) == [fourth, first]
     give_back(queue, second)
     assert worker.claim_ids(5) == [second]
-    worker.close()
 
 
 @pytest.mark.behaviour("C2")
@@ -92,7 +91,6 @@ def test_a_look_from_a_mark_sees_jobs_of_any_priority(
     [other] = put(priority)
     assert worker.looks()
     assert worker.claim_ids() == [other]
-    worker.close()
 
 
 @pytest.mark.behaviour("C2")
@@ -133,7 +131,6 @@ def test_a_new_queue_is_found_when_others_have_taken_what_was_in_those_of_old(qu
     assert WorkerByHand(queue, "mail_b").claim_ids(1) == [taken]
     [other] = put(0, name="mail_c")
     assert worker.claim_ids(1) == [other]
-    worker.close()
 
 
 @pytest.mark.behaviour("C1")

@@ -93,7 +93,6 @@ class Steps:
         worker = WorkerByHand(self.queue)
         assert worker.looks()
         assert worker.claim(3)
-        worker.close()
 
     def claim_one_kind(self) -> None:
         kinds = Kinds(("job",), only=True)

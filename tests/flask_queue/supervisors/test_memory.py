@@ -86,7 +86,6 @@ def test_children_find_the_statements_of_the_hot_path_written(
     claims = worker.claim(3)
     for _ in range(5):  # limited ones are among them
         claims = worker.finish_and_claim(claims, 3)
-    worker.close()
     worker.vanish()
     assert written == []
     assert queue.jobs.finished.count() == 11
