@@ -19,7 +19,7 @@ from .client.clearing import clear_finished
 from .client.health import Note, problems
 from .config import Configuration, Settings
 from .dashboard import create_blueprint
-from .database import Database, forget_connections
+from .database import Database
 from .errors import AlreadyInitialized, ConfigurationError, MissingTables, NoApplication, NotInitialized
 from .jobs import arguments
 from .jobs.definition import JobDefinition
@@ -264,14 +264,9 @@ class FlaskQueue(Registry):
             if isinstance(error, Exception):
                 got_request_exception.send(app, exception=error)
 
-        engines = list(state.db.engines.values())
-
-        def forget() -> None:
-            forget_connections(engines)
-            state.client.database.forget_connections()
-
         context: Callable[[], AbstractContextManager[Any]] = app.app_context
-        return Runtime(state.client, self.hooks, context, report, forget)
+        engines = [*state.db.engines.values(), state.client.database.engine]
+        return Runtime(state.client, self.hooks, context, report, engines)
 
     @contextmanager
     def in_web(self, app: Flask, *, mode: Literal["fork", "thread"] | None = None) -> Iterator[None]:

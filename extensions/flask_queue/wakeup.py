@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import socket
 import stat
 import tempfile
 import time
 import weakref
-from pathlib import Path
 from typing import Any
 
 from .database import CHANNEL, Database, is_session_ours
@@ -25,16 +23,16 @@ _LISTING_TTL = 0.5
 _MESSAGE = b"\0"
 
 
-def _folder(database: Database) -> Path:
-    return Path(tempfile.gettempdir()) / f"flask-queue-{os.getuid()}-{database.identity}"
+def _folder(database: Database) -> str:
+    return os.path.join(tempfile.gettempdir(), f"flask-queue-{os.getuid()}-{database.identity}")
 
 
-def _check(folder: Path) -> None:
+def _check(folder: str) -> None:
     """Anybody can make a folder, or a link, in the place for temporary files.
 
     :raises OSError: when it is not a folder of our own that nobody else can write to.
     """
-    found = folder.lstat()
+    found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise PermissionError(f"{folder} belongs to somebody else")
 
@@ -96,8 +94,9 @@ class Listener:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._folder = _folder(database)
         self._socket: socket.socket | None = None
-        self._address: Path | None = None
+        self._address: str | None = None
         self._notifications: Any | None = None
         self._can_listen = database.can_listen
 
@@ -108,13 +107,13 @@ class Listener:
         self._open_notifications()
 
     def _open_socket(self) -> None:
-        folder = _folder(self._database)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _check(folder)
-        address = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._folder, mode=0o700)
+        _check(self._folder)
+        address = os.path.join(self._folder, f"{os.getpid()}-{os.urandom(4).hex()}")
         mailbox = _datagram_socket()
         try:
-            mailbox.bind(str(address))
+            mailbox.bind(address)
         except OSError:  # a path that is too long for a socket, for one
             mailbox.close()
             raise
@@ -182,7 +181,8 @@ class Listener:
         if self._socket is not None:
             self._socket.close()
         if self._address is not None:
-            self._address.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._address)
         if self._notifications is not None:
             with contextlib.suppress(Exception):
                 self._notifications.close()

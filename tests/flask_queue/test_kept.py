@@ -134,20 +134,16 @@ def test_what_is_kept_takes_no_place_in_a_pool(make_app: Callable[..., Flask], q
 
 
 @pytest.mark.behaviour("J10")
-@pytest.mark.parametrize("told", [True, False])
-def test_a_forked_child_leaves_its_parents_connection_alone(keeper: Kept, monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
-    """Even a child that nobody told to forget it, as in a web server that forks."""
+def test_a_forked_child_leaves_its_parents_connection_alone(keeper: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tells it that it was forked: it may be a web server's."""
     of_parent = used(keeper)
     monkeypatch.setattr(kept, "_inherited", [])
     with monkeypatch.context() as child:
         child.setattr("flask_queue.database.kept.os.getpid", lambda: -1)
-        if told:
-            keeper.forget()
         assert used(keeper) is not of_parent
         keeper.close()
-        if not told:
-            keeper._spare.append(kept._Spare(of_parent, 0.0, 1))
-            keeper.close()
+        keeper._spare.append(kept._Spare(of_parent, 0.0, 1))
+        keeper.close()
     assert not of_parent.closed
     assert of_parent.execute(text("SELECT 1")).scalar() == 1
     of_parent.close()

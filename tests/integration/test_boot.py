@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flask_queue.database import connected, forget_connections
 from tests.harness import commands, hooks, jobs
 from tests.harness.extensions import queue
 from tests.harness.site import Site
@@ -90,7 +91,7 @@ def test_a_forked_child_has_connections_of_its_own(site: Site) -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                runtime.forget_connections()
+                forget_connections(connected(runtime.engines))
                 jobs.noop.enqueue("child")
             except BaseException:
                 os._exit(1)

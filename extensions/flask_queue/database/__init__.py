@@ -7,7 +7,7 @@ from __future__ import annotations
 from .bulk import insert_many
 from .clock import now, now_plus
 from .database import Database
-from .engines import forget_connections, is_session_ours, set_pragmas
+from .engines import connected, forget_connections, is_session_ours, set_pragmas
 from .faults import DatabaseError, is_lost_connection, is_missing_table, is_outage, is_transient
 from .hops import Hops
 from .lines import HeadsOfLines
@@ -33,6 +33,7 @@ __all__ = [
     "Prepared",
     "Step",
     "committed_or_null",
+    "connected",
     "forget_connections",
     "insert_ignoring",
     "insert_many",

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from .driver import forget_waiting, gathered
-from .engines import PLANNER, PLANNER_OF_PROCESSES, forget_connections, is_session_ours, set_pragmas, sibling_of
+from .engines import PLANNER, PLANNER_OF_PROCESSES, is_session_ours, set_pragmas, sibling_of
 from .faults import is_transient
 from .kept import Kept
 from .prepared import Prepared, prepare_all
@@ -65,7 +65,7 @@ class Database:
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """A short name of this database, the same in every process of this host that uses it."""
         url = make_url(self.url)
@@ -164,11 +164,6 @@ class Database:
         if not self.in_memory:
             self._kept.close()
             self.engine.dispose()
-
-    def forget_connections(self) -> None:
-        """In a forked child: drop the parent's connections without closing them under the parent."""
-        self._kept.forget()
-        forget_connections([self.engine])
 
     def has_tables(self, names: Sequence[str]) -> bool:
         """Whether all tables called `names` exist."""

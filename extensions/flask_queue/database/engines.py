@@ -63,16 +63,26 @@ def _run_pragmas(connection: Any, record: object) -> None:
 _inherited: list[Pool] = []
 
 
+def connected(engines: Sequence[Engine]) -> list[Engine]:
+    """Those of `engines` whose pools have connections that a forked child must not use.
+
+    Best asked before the fork: a child that looked would copy what it shares with its parent.
+    """
+    return [engine for engine in engines if not isinstance(engine.pool, _NOT_TO_FORGET) and not _is_empty(engine.pool)]
+
+
 def forget_connections(engines: Sequence[Engine]) -> None:
     """In a forked child: drop the connections that engines inherited, without closing them."""
     for engine in engines:
-        if not isinstance(engine.pool, StaticPool | SingletonThreadPool) and not _is_empty(engine.pool):
-            _inherited.append(engine.pool)  # a collected SQLite connection would be closed
-            engine.dispose(close=False)
+        _inherited.append(engine.pool)  # a collected SQLite connection would be closed
+        engine.dispose(close=False)
+
+
+#: In memory, a connection is the database.
+_NOT_TO_FORGET = (StaticPool, SingletonThreadPool)
 
 
 def _is_empty(pool: Pool) -> bool:
-    """Whether no connection of it is open. To renew it even so, a child would copy what it shares with its parent."""
     return isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and pool.checkedin() + pool.checkedout() == 0)
 
 

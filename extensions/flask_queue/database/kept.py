@@ -58,12 +58,6 @@ class Kept:
         with suppress(IndexError):
             self._drop(self._spare.pop())
 
-    def forget(self) -> None:
-        """In a forked child: drop the parent's connection without closing it under the parent."""
-        _inherited.extend(self._spare)
-        self._spare.clear()
-        self._own = None
-
     def _take(self) -> Connection:
         try:
             spare = self._spare.pop()

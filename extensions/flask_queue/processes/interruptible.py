@@ -9,28 +9,42 @@ from collections.abc import Sequence
 
 
 class Interruptible:
-    """A nap on a pipe: whoever writes into it ends the nap. Safe to call from signal handlers and from any thread."""
+    """A nap on a pipe: whoever writes into it ends the nap. Safe to call from signal handlers and from any thread.
+
+    The first nap opens the pipe, so that one may be made before a fork for the process that comes of it.
+    """
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        for end in (self._reader, self._writer):
-            os.set_blocking(end, False)
-        self._poll = select.poll()
+        self._reader = self._writer = -1
+        self._was_called = False
         self._watched: list[int] = []
-        self._poll.register(self._reader, select.POLLIN)
         #: Whether one of the descriptors could be read when the last nap ended.
         self.has_heard = False
 
     def wake(self) -> None:
         """End the nap, or the next one."""
-        with contextlib.suppress(BlockingIOError, OSError):  # full of wake-up calls, or closed
-            os.write(self._writer, b".")
+        self._was_called = True  # before the look at the pipe: who opens it looks at this afterwards
+        if self._writer >= 0:
+            with contextlib.suppress(BlockingIOError, OSError):  # full of wake-up calls, or closed
+                os.write(self._writer, b".")
+
+    def _open(self) -> None:
+        reader, writer = os.pipe()
+        for end in (reader, writer):
+            os.set_blocking(end, False)
+        self._poll = select.poll()
+        self._poll.register(reader, select.POLLIN)
+        self._reader, self._writer = reader, writer
+        if self._was_called:
+            self.wake()
 
     def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> bool:
         """Sleep up to `seconds`, until `wake`, or until one of `descriptors` can be read.
 
         :return: whether the nap was cut short.
         """
+        if self._reader < 0:
+            self._open()
         self._watch(descriptors)
         ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)]
         woken = self._reader in ready
@@ -53,6 +67,6 @@ class Interruptible:
 
     def __del__(self) -> None:
         # Not earlier: a late thread would write its wake-up call into whatever has got the pipe's number since.
-        with contextlib.suppress(AttributeError, OSError):
-            os.close(self._reader)
-            os.close(self._writer)
+        for end in (self._reader, self._writer):
+            if end >= 0:
+                os.close(end)

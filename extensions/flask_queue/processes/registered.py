@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,14 +25,16 @@ LONGEST_NAP = 1.0
 
 
 class Process:
-    """A process of the queue, in an operating system process or a thread of its own."""
+    """A process of the queue, in an operating system process or a thread of its own.
+
+    It may be made elsewhere than where it runs, so that nothing is opened or started before that.
+    """
 
     kind: Kind
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.name = f"{self.kind.lower()}-{secrets.token_hex(8)}"
-        self.pid = os.getpid()
+        self.name = f"{self.kind.lower()}-{os.urandom(8).hex()}"
         self.hostname = hostname()
         self.id: int | None = None
         self.supervisor_id: int | None = None
@@ -45,6 +47,11 @@ class Process:
 
     def __repr__(self) -> str:
         return f"{self.kind}(pid={self.pid}, hostname={self.hostname}, metadata={shown(self.metadata)})"
+
+    @property
+    def pid(self) -> int:
+        """The operating system process that it runs in."""
+        return os.getpid()
 
     @property
     def title(self) -> str:
@@ -234,6 +241,7 @@ class Heartbeat:
         return True
 
 
+@cache
 def hostname() -> str:
     """This host's name, as far as it can be printed and stored."""
     return socket.gethostname().encode("utf-8", "replace").decode("utf-8", "replace")[:255]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlalchemy import Engine
 
 from ..client import Client
 from ..config import Settings
@@ -20,7 +22,7 @@ class Runtime:
 
     :param job_context: entered around each job: the application's context, with a fresh session.
     :param report: told of every error that failed a job for good.
-    :param forget_connections: called in a forked child, before it touches any database.
+    :param engines: all that may have connections open, which a forked child must not use; see `connected`.
     :param pulse: the database through connections for a process's heartbeat alone, where they are made beforehand.
     """
 
@@ -28,7 +30,7 @@ class Runtime:
     hooks: Hooks
     job_context: Callable[[], AbstractContextManager[Any]]
     report: Callable[[BaseException], None]
-    forget_connections: Callable[[], None]
+    engines: Sequence[Engine]
     pulse: Database | None = None
 
     @property

@@ -10,7 +10,11 @@ import sys
 import time
 from dataclasses import dataclass
 
+from sqlalchemy import Engine
+
 from ..config import Configuration
+from ..database import connected, forget_connections
+from ..processes.registered import Process
 from ..processes.runtime import Runtime
 from ..processes.titles import entitle
 from .maintenance import exit_in_words
@@ -43,7 +47,7 @@ class _Child:
 
 
 class ForkSupervisor(Supervisor):
-    """Forks after everything is imported, so that children share its memory."""
+    """Forks after everything is imported and made, so that children share its memory."""
 
     mode = "fork"
 
@@ -52,6 +56,8 @@ class ForkSupervisor(Supervisor):
         super().__init__(runtime.private(), configuration, roles, pidfile)
         #: What hooks and the application use in this process.
         self._outer_database = runtime.database
+        #: What has connections open although ours are closed.
+        self._connected: list[Engine] = []
         self._children: dict[int, _Child] = {}
         self._has_filled_holes = False
         #: Dead children whose jobs could not be ended yet: pid and wait status.
@@ -62,6 +68,7 @@ class ForkSupervisor(Supervisor):
     def prepare_children(self) -> None:
         for database in (self.runtime.database, self._outer_database):
             database.dispose()  # no connection of ours may live on in a child
+        self._connected = connected(self.runtime.engines)
         self.runtime.database.prepare()
         gc.collect()
         if not self._has_filled_holes:  # once: what it takes it keeps
@@ -69,7 +76,8 @@ class ForkSupervisor(Supervisor):
             fill_holes()
         gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
 
-    def start_child(self, role: Role) -> None:
+    def start_child(self, role: Role, process: Process) -> None:
+        process.parent_pid = self.pid
         sys.stdout.flush()
         sys.stderr.flush()
         news, out = os.pipe()
@@ -82,16 +90,16 @@ class ForkSupervisor(Supervisor):
                 raise
             if pid == 0:
                 os.close(news)
-                self._be_child(role, out)
+                self._be_child(process, out)
         os.close(out)
         os.set_blocking(news, False)
         self._children[pid] = _Child(pid, role, news, time.monotonic())
 
-    def _be_child(self, role: Role, out: int) -> None:
+    def _be_child(self, process: Process, out: int) -> None:
         """Live a child's life, still with stop signals held back, and never return."""
         status = 1
         try:
-            status = self._child_life(role, out)
+            status = self._child_life(process, out)
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 self.runtime.handle_thread_error(error)
@@ -101,14 +109,12 @@ class ForkSupervisor(Supervisor):
                 sys.stderr.flush()
             os._exit(status)  # not through the interpreter's end, which would wait for threads and run our parent's exit hooks
 
-    def _child_life(self, role: Role, out: int) -> int:
+    def _child_life(self, process: Process, out: int) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.pidfile.forget()
         for sibling in self._children.values():
             os.close(sibling.news)
-        self.runtime.forget_connections()
-        process = role.build(self.runtime)
-        process.parent_pid = self.pid
+        forget_connections(self._connected)
         entitle(process.title)
         with trapped(process.stop, process.quit):
             signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..config import Configuration
@@ -101,18 +102,27 @@ class Supervisor(Process):
         """Start a process in each role that has none and whose time has come; where that fails, it is tried again later."""
         moment = time.monotonic()
         due = [role for role, when in self.vacant.items() if when <= moment]
-        if due:
-            self.attempt(self.prepare_children)
+        children: dict[Role, Process] = {}
         for role in due:
+            with self._vacated_on_error(role):
+                children[role] = self.make_child(role)
+        if children:
+            self.attempt(self.prepare_children)
+        for role, process in children.items():
             if self.stopping:
                 return
-            del self.vacant[role]
-            role.begin()
-            try:
-                self.start_child(role)
-            except Exception as error:
-                self.vacate(role)
-                self.runtime.handle_thread_error(error)
+            with self._vacated_on_error(role):
+                self.start_child(role, process)
+
+    @contextmanager
+    def _vacated_on_error(self, role: Role) -> Iterator[None]:
+        self.vacant.pop(role, None)
+        role.begin()
+        try:
+            yield
+        except Exception as error:
+            self.vacate(role)
+            self.runtime.handle_thread_error(error)
 
     def vacate(self, role: Role) -> None:
         """Note that a role's process is gone."""
@@ -139,10 +149,14 @@ class Supervisor(Process):
 
     # --- what a child is --------------------------------------------------------------------------
 
-    def prepare_children(self) -> None:
-        """Do what is to be done once before children are started."""
+    def make_child(self, role: Role) -> Process:
+        """Make the process that is to be started in `role`."""
+        return role.build(self.runtime)
 
-    def start_child(self, role: Role) -> None:
+    def prepare_children(self) -> None:
+        """Do what is to be done once between making children and starting them."""
+
+    def start_child(self, role: Role, process: Process) -> None:
         """Start a process in `role`, or raise why there is none."""
         raise NotImplementedError
 

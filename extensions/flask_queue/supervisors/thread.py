@@ -30,8 +30,10 @@ class ThreadSupervisor(Supervisor):
         super().__init__(runtime, configuration, roles, pidfile)
         self._children: list[_Child] = []
 
-    def start_child(self, role: Role) -> None:
-        process = role.build(self.runtime.private())
+    def make_child(self, role: Role) -> Process:
+        return role.build(self.runtime.private())
+
+    def start_child(self, role: Role, process: Process) -> None:
         thread = threading.Thread(target=self._live, args=(process,), name=process.name, daemon=True)
         thread.start()
         self._children.append(_Child(role, process, thread))

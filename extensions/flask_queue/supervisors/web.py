@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..config import Configuration
+from ..database import connected, forget_connections
 from ..errors import SupervisorEnded
 from ..processes.interruptible import Interruptible
 from ..processes.runtime import Runtime
@@ -93,7 +94,7 @@ def _be_supervisor(runtime: Runtime, configuration: Configuration, mode: str | N
     status = 1
     gc.freeze()  # as before every fork: what is shared with the web server is not to be touched by our collector
     try:
-        runtime.forget_connections()
+        forget_connections(connected(runtime.engines))
         had_turn = _wait_for_turn(runtime, parent)
         status = start(runtime, configuration, mode=mode, parent_pid=parent) if had_turn else 0
     except BaseException as error:

@@ -46,7 +46,10 @@ def test_it_gives_its_descriptors_back_when_nobody_can_wake_it_any_more() -> Non
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     alarms = [Interruptible() for _ in range(10)]
+    assert len(os.listdir("/proc/self/fd")) == before, "who makes it need not be who sleeps"
+    for alarm in alarms:
+        alarm.nap(0)
     assert len(os.listdir("/proc/self/fd")) == before + 20
-    del alarms
+    del alarms, alarm
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before

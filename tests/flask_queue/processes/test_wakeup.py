@@ -123,7 +123,7 @@ def test_an_announcement_looks_into_no_folder_of_somebody_else(database: Databas
     (elsewhere / "precious").touch()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(str(elsewhere / "dead"))
-    folder = _folder(database)
+    folder = Path(_folder(database))
     folder.symlink_to(elsewhere)
     Announcer(database).announce()
     assert sorted(path.name for path in elsewhere.iterdir()) == ["dead", "precious"]
@@ -137,7 +137,7 @@ def test_an_announcement_looks_into_no_folder_of_somebody_else(database: Databas
 
 @pytest.mark.behaviour("C14")
 def test_an_announcement_removes_nothing_but_mailboxes(database: Database, mail: Path) -> None:
-    folder = _folder(database)
+    folder = Path(_folder(database))
     folder.mkdir(mode=0o700)
     (folder / "note").touch()
     (folder / "link").symlink_to(folder / "note")

@@ -60,14 +60,24 @@ def refuse(*args: object) -> Any:
 def test_a_role_that_could_not_be_filled_is_tried_again(
     app: Flask, queue: FlaskQueue, errors: list[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    one = supervisor(queue, ForkSupervisor, lambda runtime: pytest.fail("nothing was forked"))
+    made: list[Process] = []
+
+    def build(runtime: Runtime) -> Process:
+        made.append(Dispatcher(runtime, DispatcherOptions()))
+        return made[-1]
+
+    one = supervisor(queue, ForkSupervisor, build)
     monkeypatch.setattr(os, name, refuse)
     assert len(set(try_three_times(one))) == 1
     assert errors == ["[Errno 24] Too many open files"] * 6
+    assert len(made) == 6, "before the fork, so that what they consist of is shared"
 
 
-def test_so_is_one_whose_process_cannot_be_made_in_a_thread(app: Flask, queue: FlaskQueue, errors: list[str]) -> None:
-    try_three_times(supervisor(queue, ThreadSupervisor, refuse))
+@pytest.mark.parametrize("kind", [ForkSupervisor, ThreadSupervisor])
+def test_so_is_one_whose_process_cannot_be_made(
+    app: Flask, queue: FlaskQueue, errors: list[str], kind: type[Supervisor]
+) -> None:
+    try_three_times(supervisor(queue, kind, refuse))
     assert errors == ["[Errno 24] Too many open files"] * 6
 
 
