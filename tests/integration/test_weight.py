@@ -21,6 +21,8 @@ OF_PAGES = {
     "prometheus_client",
     "wtforms",
 }
+#: The command itself, and what it takes from others.
+OF_START = {f"flask_queue.cli.{name}" for name in ("check", "group", "output", "start")}
 
 
 def test_a_worker_imports_nothing_of_the_pages_of_the_dashboard(site: Site, tmp_path: Path) -> None:
@@ -33,6 +35,13 @@ def test_a_worker_imports_the_dialect_of_its_own_database_only(site: Site, tmp_p
     imported = imported_by_worker(site, tmp_path)
     assert "sqlalchemy.dialects.sqlite" in imported
     assert not {"sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql"} & imported
+
+
+def test_a_worker_imports_no_other_command_and_no_yaml_where_there_is_no_file(site: Site, tmp_path: Path) -> None:
+    site.configure(QUEUE_CONFIG_FILE=None, QUEUE_RECURRING_FILE=None)
+    imported = imported_by_worker(site, tmp_path)
+    assert {name for name in imported if name.startswith("flask_queue.cli.")} == OF_START
+    assert "yaml" not in imported
 
 
 def imported_by_worker(site: Site, tmp_path: Path) -> set[str]:

@@ -5,7 +5,7 @@ Whatever else is raised is a mistake of ours, and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.utils import import_string
 
 from ..database import is_missing_table, is_outage
 from ..errors import ConfigurationError, EnqueueError, MissingTables, NotInitialized, QueueError
@@ -23,7 +24,22 @@ if TYPE_CHECKING:
 
 
 class QueueGroup(AppGroup):
-    """Commands in the context of the application. In `--help` they stand in the order in which they were added."""
+    """Commands in the context of the application. In `--help` they stand in the order in which they were given.
+
+    Each is imported when somebody asks for it: a process that serves pages never does, and one that runs jobs needs but one.
+    """
+
+    def __init__(self, name: str | None = None, places: Mapping[str, str] | None = None, **attributes: Any) -> None:
+        """
+        :param places: what to import for each command, such as "package.module.function".
+        """
+        super().__init__(name, **attributes)
+        self._places = places or {}
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._places and cmd_name not in self.commands:
+            self.add_command(import_string(self._places[cmd_name]), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -38,7 +54,7 @@ class QueueGroup(AppGroup):
             raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(dict.fromkeys([*self._places, *self.commands]))
 
 
 class SetupError(ConfigurationError, click.ClickException):

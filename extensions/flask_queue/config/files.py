@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 #: Tells an entry of a section, by its key and value, from a section.
 EntryTest = Callable[[str, Any], bool]
 
@@ -39,19 +37,6 @@ class Section:
         self.findings.warnings.append(f"{self.file}: {where}: {what}")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that does not let the second of two equal keys silently replace the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key.value, str) and key.value != "<<":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands here twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def read_section(path: Path, shown: str, environment: str, is_entry: EntryTest, findings: Findings) -> Section:
     """The section for `environment`, or the whole file if it has no sections.
 
@@ -59,17 +44,40 @@ def read_section(path: Path, shown: str, environment: str, is_entry: EntryTest, 
     """
     empty = Section(shown, findings)
     try:
-        content = yaml.load(path.read_bytes(), _Loader)
+        content = _load(path.read_bytes())
     except OSError as error:
         findings.problems.append(f"{shown}: cannot be read: {error.strerror}")
         return empty
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        findings.problems.append(f"{shown}: {_explanation(error)}")
+    except ValueError as error:
+        findings.problems.append(f"{shown}: {error}")
         return empty
     if content is not None and not isinstance(content, Mapping):
         findings.problems.append(f"{shown}: must have sections or options, not just {_kind(content)}")
         return empty
     return _choose(_with_text_keys(content or {}), environment, is_entry, empty)
+
+
+def _load(text: bytes) -> Any:
+    """Read YAML, but let not the second of two equal keys silently replace the first.
+
+    :raises ValueError: saying what is wrong with it, in one line.
+    """
+    import yaml  # half a megabyte, of no use where there is no file
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key.value, str) and key.value != "<<":
+                    if key.value in seen:
+                        raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands here twice", key.start_mark)
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(_explanation(error)) from error
 
 
 def _choose(content: Mapping[str, Any], environment: str, is_entry: EntryTest, empty: Section) -> Section:

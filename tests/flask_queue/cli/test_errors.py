@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -93,7 +94,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(run: Run, queue: FlaskQueue, monk
 
 
 @pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("name", sorted(make_cli().commands))
+@pytest.mark.parametrize("name", sorted(make_cli().list_commands(click.Context(make_cli()))))
 def test_help_teaches_with_an_example(run: Run, name: str) -> None:
     result = run(name, "--help")
     assert result.exit_code == 0

@@ -34,23 +34,20 @@ _FORMS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"(?: ?(?:,|\band\b|\bor\b))+ ?", lambda _: ","),
     (r" ?(?:-|\b(?:to|through|until)\b) ?", lambda _: "-"),
 )
-_CLAUSES = tuple(
-    re.compile(clause)
-    for clause in (
-        rf"every ?(?P<count>[0-9]+)? ?(?P<unit>{_UNIT})\b(?! of month)",
-        r"(?P<unit>month)(?= on )",
-        rf"(?:every |from |on )?(?P<weekdays>weekdays?|weekends?|{_DAY}(?:[,-]{_DAY})*)\b",
-        rf"(?:every |from |on )?(?P<monthdays>{_NTH}(?:[,-]{_NTH})*)\b(?: day)?(?: of (?:every |each )?month\b)?",
-        rf"on days? (?P<monthdays>{_NUMBERS})\b",
-        rf"(?:from )?(?P<opens>{_TIME})-(?P<closes>{_TIME})\b",
-        rf"between (?P<opens>{_TIME}),(?P<closes>{_TIME})\b",
-        rf"(?:at|on) sec(?:ond)?s? (?P<seconds>{_NUMBERS})\b",
-        rf"(?:at|on) min(?:ute)?s? (?P<minutes>{_NUMBERS})\b",
-        r"on (?P<each>hour|minute)\b",
-        rf"(?:starting (?:at|on|from|with)|from) (?P<start_unit>{_UNIT}) (?P<start>[0-9]{{1,2}})\b",
-        rf"at (?P<times>{_TIME}(?:,(?:at )?{_TIME})*)\b",
-        rf"(?P<times>{_PLAIN_TIME}(?:,{_PLAIN_TIME})*)\b",
-    )
+_CLAUSES = (
+    rf"every ?(?P<count>[0-9]+)? ?(?P<unit>{_UNIT})\b(?! of month)",
+    r"(?P<unit>month)(?= on )",
+    rf"(?:every |from |on )?(?P<weekdays>weekdays?|weekends?|{_DAY}(?:[,-]{_DAY})*)\b",
+    rf"(?:every |from |on )?(?P<monthdays>{_NTH}(?:[,-]{_NTH})*)\b(?: day)?(?: of (?:every |each )?month\b)?",
+    rf"on days? (?P<monthdays>{_NUMBERS})\b",
+    rf"(?:from )?(?P<opens>{_TIME})-(?P<closes>{_TIME})\b",
+    rf"between (?P<opens>{_TIME}),(?P<closes>{_TIME})\b",
+    rf"(?:at|on) sec(?:ond)?s? (?P<seconds>{_NUMBERS})\b",
+    rf"(?:at|on) min(?:ute)?s? (?P<minutes>{_NUMBERS})\b",
+    r"on (?P<each>hour|minute)\b",
+    rf"(?:starting (?:at|on|from|with)|from) (?P<start_unit>{_UNIT}) (?P<start>[0-9]{{1,2}})\b",
+    rf"at (?P<times>{_TIME}(?:,(?:at )?{_TIME})*)\b",
+    rf"(?P<times>{_PLAIN_TIME}(?:,{_PLAIN_TIME})*)\b",
 )
 
 _COUNTS = {"s": (60, "m"), "m": (60, "h"), "h": (24, "d"), "d": (32, ""), "w": (2, ""), "month": (12, "y"), "y": (2, "")}
@@ -104,7 +101,7 @@ def _clauses(phrase: str) -> Said:
     said: Said = {}
     rest = phrase
     while rest:
-        match = next((match for clause in _CLAUSES if (match := clause.match(rest))), None)
+        match = next((match for clause in _CLAUSES if (match := re.match(clause, rest))), None)
         if match is None:
             raise ValueError(f"'{rest}' is not understood")
         for name, value in match.groupdict().items():

@@ -12,9 +12,7 @@ from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-_LOOKS_LIKE_A_ZONE = re.compile(
-    r"(?!SAT|LAST|FIRST)[A-Z]{2,4}T|[A-Z]+(?:/[A-Z_+-]+[0-9]*)+|(?:UTC|GMT)?[+-][0-9:]+", re.IGNORECASE
-)
+_LOOKS_LIKE_A_ZONE = r"(?!SAT|LAST|FIRST)[A-Z]{2,4}T|[A-Z]+(?:/[A-Z_+-]+[0-9]*)+|(?:UTC|GMT)?[+-][0-9:]+"
 
 
 @cache
@@ -32,7 +30,7 @@ def find_zone(name: str) -> ZoneInfo | None:
 
 def looks_like_a_zone(word: str) -> bool:
     """Whether whoever wrote this word probably meant a time zone."""
-    return _LOOKS_LIKE_A_ZONE.fullmatch(word) is not None
+    return re.fullmatch(_LOOKS_LIKE_A_ZONE, word, re.IGNORECASE) is not None
 
 
 def wall_time(instant: datetime, zone: ZoneInfo) -> datetime:
