@@ -42,7 +42,9 @@ def to_standard_output() -> None:
 
 
 def _start_process(payload: Payload) -> None:
-    logger.info("Starting %r", payload["process"])
+    # As text: of anything else but text and numbers logging asks whether it is a mapping, which takes a look at every class
+    # that is one. In a forked child the pages of all of them would be copied.
+    logger.info("Starting %s", repr(payload["process"]))
 
 
 def _stop_process(payload: Payload) -> None:

@@ -6,6 +6,8 @@ import ctypes
 
 #: From the largest hole to the smallest, in bytes.
 _SIZES = (*(2**power for power in range(16, 10, -1)), *range(1024, 0, -16))
+#: `M_ARENA_MAX` of mallopt(3).
+_ARENA_MAX = -8
 
 
 class _HeapInfo(ctypes.Structure):
@@ -20,11 +22,11 @@ class _HeapInfo(ctypes.Structure):
 
 
 def fill_holes() -> None:
-    """Take whatever lies free between other things in this thread's part of the C heap, and never use it.
+    """Take whatever lies free between other things in the C heap, and never use it. For a process with one thread.
 
     A child that got such a piece would copy the whole page around it; SQLite asks for hundreds when it opens a database.
-    As it is, what a child asks for comes from new pages, and lies close together. Elsewhere than with glibc 2.33 or newer
-    this does nothing.
+    As it is, what a child asks for comes from new pages, and lies close together, for all of its threads. Elsewhere than with
+    glibc 2.33 or newer this does nothing.
     """
     try:
         library = ctypes.CDLL(None)
@@ -36,6 +38,9 @@ def fill_holes() -> None:
     library.sbrk.argtypes = [ctypes.c_ssize_t]
     library.malloc.argtypes = [ctypes.c_size_t]
     library.free.argtypes = [ctypes.c_void_p]
+    library.malloc_trim.argtypes = [ctypes.c_size_t]
+    library.mallopt(_ARENA_MAX, 1)  # else each thread gets a heap of its own; few of ours ask for memory at the same time
+    library.malloc_trim(0)  # whole pages that are free are nobody's from here on
     end = library.sbrk(0) - heap_info().keepcost
     for size in _SIZES:
         while (piece := library.malloc(size)) is not None and piece < end:
