@@ -42,9 +42,10 @@ def to_standard_output() -> None:
 
 
 def _start_process(payload: Payload) -> None:
-    # As text: of anything else but text and numbers logging asks whether it is a mapping, which takes a look at every class
-    # that is one. In a forked child the pages of all of them would be copied.
-    logger.info("Starting %s", repr(payload["process"]))
+    # As text, of which it is known by now whether it is a mapping: of a class that is new to it logging would ask every class
+    # that is one, and a forked child copy the pages of them all.
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("Starting %s", repr(payload["process"]))
 
 
 def _stop_process(payload: Payload) -> None:

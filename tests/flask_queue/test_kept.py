@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -147,6 +148,22 @@ def test_a_forked_child_leaves_its_parents_connection_alone(keeper: Kept, monkey
     assert not of_parent.closed
     assert of_parent.execute(text("SELECT 1")).scalar() == 1
     of_parent.close()
+
+
+@pytest.mark.behaviour("J10")
+def test_a_forked_child_keeps_one_although_a_thread_of_its_parent_had_the_other(
+    keeper: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used(keeper)
+    monkeypatch.setattr(kept, "_inherited", [])
+    with keeper.use() as of_parent:
+        with monkeypatch.context() as child:
+            child.setattr("flask_queue.database.kept.os.getpid", lambda: -1)
+            first = used(keeper)
+            assert first is not of_parent
+            assert used(keeper) is first
+            keeper.close()
+        keeper._own, keeper._own_pid = of_parent, os.getpid()
 
 
 @pytest.mark.databases("postgresql", "mariadb")

@@ -254,3 +254,20 @@ def normalised(row: Any) -> tuple[str, str]:
     name, statement = row
     parts = sorted(part.strip() for part in (statement or "").replace("\n", " ").replace("\t", " ").split(","))
     return name, ", ".join(" ".join(part.split()) for part in parts)
+
+
+@pytest.mark.databases("mariadb")
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_tables_are_told_what_they_need_by_either_name_of_the_database(
+    make_app: Callable[..., Flask], db: SQLAlchemy, empty_database_url: str, name: str
+) -> None:
+    """MariaDB's address may begin with `mysql+` or with `mariadb+`, which are two dialects to SQLAlchemy."""
+    url = sa.make_url(empty_database_url).set(drivername=f"{name}+pymysql").render_as_string(hide_password=False)
+    with make_app(SQLALCHEMY_BINDS={"queue": url}).app_context():
+        db.create_all()
+        with db.engines["queue"].connect() as connection:
+            assert connection.dialect.name == name
+            found = connection.execute(
+                sa.text("SELECT table_name, table_collation FROM information_schema.tables WHERE table_schema = DATABASE()")
+            )
+            assert {table for table, collation in found if collation == "utf8mb4_bin"} == set(models.metadata.tables)

@@ -5,7 +5,7 @@ One module for each family of commands. `group.py` turns what a person did wrong
 
 from __future__ import annotations
 
-from .group import QueueGroup, SetupError, setup_errors_shown
+from .group import LateCommands, QueueGroup, SetupError, setup_errors_shown
 
 #: Where each command is, in the order of `--help`.
 _PLACES = {
@@ -28,8 +28,8 @@ _PLACES = {
 
 def make_cli() -> QueueGroup:
     """A group `queue` with all commands, for `app.cli.add_command`."""
-    places = {name: f"{__name__}.{place}" for name, place in _PLACES.items()}
-    return QueueGroup("queue", places, help="Run the queue's processes, look at its jobs, and act on them.")
+    commands = LateCommands({name: f"{__name__}.{place}" for name, place in _PLACES.items()})
+    return QueueGroup("queue", commands, help="Run the queue's processes, look at its jobs, and act on them.")
 
 
 __all__ = ["QueueGroup", "SetupError", "make_cli", "setup_errors_shown"]

@@ -5,7 +5,8 @@ Whatever else is raised is a mistake of ours, and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import UserDict
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,23 +24,21 @@ if TYPE_CHECKING:
     from ..extension import FlaskQueue
 
 
-class QueueGroup(AppGroup):
-    """Commands in the context of the application. In `--help` they stand in the order in which they were given.
+class LateCommands(UserDict[str, Any]):
+    """Commands by their names, given as what to import for each, such as "package.module.function".
 
     Each is imported when somebody asks for it: a process that serves pages never does, and one that runs jobs needs but one.
     """
 
-    def __init__(self, name: str | None = None, places: Mapping[str, str] | None = None, **attributes: Any) -> None:
-        """
-        :param places: what to import for each command, such as "package.module.function".
-        """
-        super().__init__(name, **attributes)
-        self._places = places or {}
+    def __getitem__(self, name: str) -> Any:
+        command = super().__getitem__(name)
+        if isinstance(command, str):
+            command = self.data[name] = import_string(command)
+        return command
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in self._places and cmd_name not in self.commands:
-            self.add_command(import_string(self._places[cmd_name]), cmd_name)
-        return super().get_command(ctx, cmd_name)
+
+class QueueGroup(AppGroup):
+    """Commands in the context of the application. In `--help` they stand in the order in which they were added."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,7 +53,7 @@ class QueueGroup(AppGroup):
             raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(dict.fromkeys([*self._places, *self.commands]))
+        return list(self.commands)
 
 
 class SetupError(ConfigurationError, click.ClickException):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import ARRAY, Column, Connection, Table, bindparam, cast, column, func, insert, select
+from sqlalchemy import ARRAY, Column, Connection, Executable, Insert, Table, bindparam, cast, column, func, insert, select
 
 from .lists import JSONList
 from .prepared import Prepared
@@ -60,14 +60,16 @@ def _insert_json(connection: Connection, table: Table, same: dict[str, Any], lis
 
 @cache
 def _from_json(table: Table, same: _Names, varying: _Names) -> Prepared:
-    given = func.json_each(bindparam("rows_given", type_=JSONList())).table_valued("key", "value", name="given")
-    if len(varying) == 1:
+    def make() -> Insert:
+        given = func.json_each(bindparam("rows_given", type_=JSONList())).table_valued("key", "value", name="given")
         taken: list[Any] = [given.c.value]
-    else:
-        taken = [func.json_extract(given.c.value, f"$[{position}]") for position in range(len(varying))]
-    constants = [bindparam(name, type_=table.c[name].type) for name in same]
-    picked = select(*constants, *taken).select_from(given).order_by(given.c.key)
-    return Prepared(lambda: insert(table).from_select([*same, *varying], picked, include_defaults=False), only="sqlite")
+        if len(varying) > 1:
+            taken = [func.json_extract(given.c.value, f"$[{position}]") for position in range(len(varying))]
+        constants = [bindparam(name, type_=table.c[name].type) for name in same]
+        picked = select(*constants, *taken).select_from(given).order_by(given.c.key)
+        return insert(table).from_select([*same, *varying], picked, include_defaults=False)
+
+    return Prepared(make, written_for="sqlite")
 
 
 def _insert_arrays(connection: Connection, table: Table, same: dict[str, Any], lists: dict[str, Sequence[Any]]) -> list[int]:
@@ -77,13 +79,15 @@ def _insert_arrays(connection: Connection, table: Table, same: dict[str, Any], l
 
 @cache
 def _from_arrays(table: Table, same: _Names, varying: _Names) -> Prepared:
-    arrays = [cast(bindparam(f"all_{name}"), ARRAY(table.c[name].type)) for name in varying]
-    columns = [column(name, table.c[name].type) for name in varying]
-    given = func.unnest(*arrays).table_valued(*columns, with_ordinality="n", name="given").render_derived()
-    constants = [cast(bindparam(name, type_=table.c[name].type), table.c[name].type) for name in same]
-    picked = select(*constants, *(given.c[name] for name in varying)).order_by(given.c.n)
-    new = insert(table).from_select([*same, *varying], picked, include_defaults=False)
-    return Prepared(lambda: new.returning(table.c.id), only="postgresql")
+    def make() -> Executable:
+        arrays = [cast(bindparam(f"all_{name}"), ARRAY(table.c[name].type)) for name in varying]
+        columns = [column(name, table.c[name].type) for name in varying]
+        given = func.unnest(*arrays).table_valued(*columns, with_ordinality="n", name="given").render_derived()
+        constants = [cast(bindparam(name, type_=table.c[name].type), table.c[name].type) for name in same]
+        picked = select(*constants, *(given.c[name] for name in varying)).order_by(given.c.n)
+        return insert(table).from_select([*same, *varying], picked, include_defaults=False).returning(table.c.id)
+
+    return Prepared(make, written_for="postgresql")
 
 
 def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -7,11 +7,10 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import cached_property, partial
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
@@ -28,12 +27,12 @@ RETRIES = 5
 #: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
 _BEGIN = {
     # The write lock at once: a reader that turns writer fails without waiting.
-    "sqlite": (Prepared(lambda: text("BEGIN IMMEDIATE"), only="sqlite"),),
+    "sqlite": (Prepared(lambda: text("BEGIN IMMEDIATE"), written_for="sqlite"),),
     "postgresql": (
-        Prepared(lambda: text("BEGIN ISOLATION LEVEL READ COMMITTED"), only="postgresql"),
-        *(Prepared(partial(text, f"SET LOCAL {setting}"), only="postgresql") for setting in PLANNER),
+        Prepared(lambda: text("BEGIN ISOLATION LEVEL READ COMMITTED"), written_for="postgresql"),
+        *(Prepared(partial(text, f"SET LOCAL {setting}"), written_for="postgresql") for setting in PLANNER),
     ),
-    "mysql": (Prepared(lambda: text("BEGIN"), only="mysql"),),
+    "mysql": (Prepared(lambda: text("BEGIN"), written_for="mysql"),),
 }
 _COMMIT = Prepared(lambda: text("COMMIT"))
 _ROLLBACK = Prepared(lambda: text("ROLLBACK"))
@@ -54,6 +53,9 @@ class Database:
         :param planner: settings for PostgreSQL's planner.
         """
         self.url = engine.url
+        place = f"{self.url.get_backend_name()}|{self.url.host}|{self.url.port}|{self.url.database}"
+        #: A short name of this database, the same in every process of this host that uses it.
+        self.identity = hashlib.sha256(place.encode()).hexdigest()[:16]
         self.dialect_name = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
         self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
         self.bind_engine = engine
@@ -64,13 +66,6 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
-
-    @cached_property
-    def identity(self) -> str:
-        """A short name of this database, the same in every process of this host that uses it."""
-        url = make_url(self.url)
-        place = f"{url.get_backend_name()}|{url.host}|{url.port}|{url.database}"
-        return hashlib.sha256(place.encode()).hexdigest()[:16]
 
     @property
     def can_notify(self) -> bool:
@@ -85,7 +80,7 @@ class Database:
     @property
     def can_listen(self) -> bool:
         """Whether its driver lets a process wait for such messages together with others."""
-        return self.can_notify and make_url(self.url).get_driver_name() == "psycopg"
+        return self.can_notify and self.url.get_driver_name() == "psycopg"
 
     # --- transactions -----------------------------------------------------------------------------
 

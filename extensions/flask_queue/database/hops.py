@@ -39,7 +39,7 @@ class Hops:
 
         self._hop = Prepared(hop)
         last = bindparam("last", type_=column.type)
-        self._groups = Prepared(lambda: groups.where(column.between(prefix, last)), only="mysql")
+        self._groups = Prepared(lambda: groups.where(column.between(prefix, last)), written_for="mysql")
 
     def values(self, connection: Connection, prefix: str) -> list[str]:
         """All values that begin with `prefix`, sorted."""

@@ -35,8 +35,9 @@ class Kept:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        #: The one that is kept, whoever has it, and since when.
+        #: The one that is kept, whoever has it, in which process, and since when.
         self._own: Connection | None = None
+        self._own_pid = 0
         self._own_since = 0.0
         #: The same while nobody has it.
         self._spare: deque[_Spare] = deque()
@@ -101,9 +102,11 @@ class Kept:
 
     def _make_own(self, connection: Connection) -> bool:
         with self._lock:
-            if self._own is not None or isinstance(self._engine.pool, NullPool):
+            if isinstance(self._engine.pool, NullPool) or (self._own is not None and self._own_pid == os.getpid()):
                 return False
-            self._own, self._own_since = connection, time.monotonic()
+            if self._own is not None:  # a parent's, which was in use at the fork
+                _inherited.append(_Spare(self._own, 0.0, self._own_pid))
+            self._own, self._own_pid, self._own_since = connection, os.getpid(), time.monotonic()
             return True
 
     def _drop(self, spare: _Spare) -> None:

@@ -21,7 +21,9 @@ class HeadsOfLines:
         def of(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
             return line(key, count).with_for_update(skip_locked=True) if lock else line(key, count)
 
-        self._of_one = Prepared(lambda: of(bindparam("key", type_=Text), bindparam("count", type_=Integer)), only="sqlite")
+        self._of_one = Prepared(
+            lambda: of(bindparam("key", type_=Text), bindparam("count", type_=Integer)), written_for="sqlite"
+        )
 
         def of_all() -> Select[Any]:
             arrays = (cast(bindparam("keys"), ARRAY(Text)), cast(bindparam("counts"), ARRAY(Integer)))
@@ -31,7 +33,7 @@ class HeadsOfLines:
             each = of(wanted.c.key, wanted.c.count).lateral("each")
             return select(each).select_from(wanted).join(each, true())
 
-        self._of_all = Prepared(of_all, only="postgresql")
+        self._of_all = Prepared(of_all, written_for="postgresql")
 
     def rows(self, connection: Connection, wanted: Mapping[str, int]) -> list[PlainRow]:
         """The first rows of each line.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -61,9 +61,12 @@ class CommittedRead:
     The application's transactions on MySQL look at the instant at which they began; only what locks its rows sees them anew.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
-        self._plain = Prepared(lambda: statement)
-        self._locking = Prepared(lambda: statement.with_for_update(read=True), only="mysql")
+    def __init__(self, make: Callable[[], Select[Any]]) -> None:
+        """
+        :param make: makes the query.
+        """
+        self._plain = Prepared(make)
+        self._locking = Prepared(lambda: make().with_for_update(read=True), written_for="mysql")
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
         """Run it, and return its rows."""
@@ -102,7 +105,7 @@ def _advisory_locks() -> Select[Any]:
     return select(func.count(func.pg_advisory_xact_lock(func.hashtextextended(keys.c.key, 0))))
 
 
-_ADVISORY_LOCKS = Prepared(_advisory_locks, only="postgresql", follows=True)
+_ADVISORY_LOCKS = Prepared(_advisory_locks, written_for="postgresql", follows=True)
 
 
 @cache

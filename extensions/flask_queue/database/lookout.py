@@ -11,7 +11,7 @@ from .database import Database
 from .prepared import Prepared
 
 #: SQLite's number for what other connections than this one have written.
-_VERSION = Prepared(lambda: text("PRAGMA data_version"), only="sqlite")
+_VERSION = Prepared(lambda: text("PRAGMA data_version"), written_for="sqlite")
 #: As long as it stays the same, so does all that can be read through the connection in it.
 _State: TypeAlias = tuple[Connection, int, int]
 
@@ -32,7 +32,7 @@ class Lookout:
     def ask(self) -> bool:
         """The answer of this moment."""
         with self._database.connect() as connection:
-            if self._database.dialect_name != "sqlite":
+            if self._database.dialect_name != "sqlite" or self._database.in_memory:
                 return self._question(connection)
             state = _state(connection)  # first, so that what is written meanwhile is asked about again
             if state == self._denied:

@@ -6,7 +6,6 @@ What SQLAlchemy does around each execution (parameters, results, events) takes l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
@@ -29,33 +28,37 @@ class Prepared:
     """
 
     def __init__(
-        self, make: Callable[[], Executable], *, only: str | None = None, leads: bool = False, follows: bool = False
+        self, make: Callable[[], Executable], *, written_for: str | None = None, leads: bool = False, follows: bool = False
     ) -> None:
         """
         :param make: makes the statement; called when it is first wanted.
-        :param only: the one database that it is for, of those whose drivers run it.
+        :param written_for: the one database whose processes run it so often that it is to be written beforehand; None for all.
+            Others may run it as well.
         :param leads: those that follow are often run `after` it.
         :param follows: it is often run `after` those that lead.
         """
         _all.add(self)
         self._make = make
-        self.only = only
+        self.written_for = written_for
+        self._statement: Executable | None = None
         self._leads = leads
         self._follows = follows
         self._ready: dict[str, tuple[str, _Binder]] = {}
         self._after: dict[Prepared, Prepared] = {}
 
-    @cached_property
+    @property
     def statement(self) -> Executable:
         """As SQLAlchemy runs it: the same one each time, as to make it takes longer than to run it."""
-        return self._make()
+        if self._statement is None:
+            self._statement = self._make()
+        return self._statement
 
     def after(self, another: Prepared) -> Prepared:
         """Both in one statement, for PostgreSQL: one message to the server instead of two. This one does not see what the other
         one, an update or a deletion, has changed.
         """
         if another not in self._after:
-            self._after[another] = Prepared(lambda: self._with_ahead(another), only="postgresql")
+            self._after[another] = Prepared(lambda: self._with_ahead(another), written_for="postgresql")
         return self._after[another]
 
     def _with_ahead(self, another: Prepared) -> Executable:
@@ -115,7 +118,7 @@ def prepare_all(dialect: Dialect) -> None:
             if leader._leads and follower._follows:
                 follower.after(leader)
     for prepared in list(_all):
-        if prepared.only in (None, dialect.name):
+        if prepared.written_for in (None, dialect.name):
             prepared._written(dialect)
 
 

@@ -21,12 +21,12 @@ class Move:
     Rows locked by others are passed over. SQLite and PostgreSQL take one statement, MySQL and MariaDB two.
 
     :param table: the table whose rows move; its key is the column `id`.
-    :param candidates: selects the ids, with conditions, order and limit.
+    :param candidates: makes the query for the ids, with conditions, order and limit.
     :param values: what to set.
     :param returning: the columns to return; numbers and text only.
     :param index: the index that has the candidates in their order. MySQL and MariaDB lock every row that they read, and
         whoever sorts reads them all, so that other workers would find none.
-    :param locking: selects and locks the same ids, as PostgreSQL had better go about it.
+    :param locking: makes one that also locks the rows, as PostgreSQL had better go about it.
     :param follows: something often goes ahead of it.
     """
 
@@ -54,13 +54,15 @@ class Move:
                     picked = picked.with_hint(table, f"FORCE INDEX ({index})", dialect)
             return picked
 
-        self._postgresql = Prepared(postgresql, only="postgresql", follows=follows)
+        self._postgresql = Prepared(postgresql, written_for="postgresql", follows=follows)
         self._sqlite = Prepared(
-            lambda: update(table).where(table.c.id.in_(candidates())).values(values).returning(*returning), only="sqlite"
+            lambda: update(table).where(table.c.id.in_(candidates())).values(values).returning(*returning), written_for="sqlite"
         )
-        self._pick = Prepared(pick, only="mysql")
-        self._set = Prepared(lambda: update(table).where(is_one_of(table.c.id, "moved_ids")).values(values), only="mysql")
-        self._get = Prepared(lambda: select(*returning).where(is_one_of(table.c.id, "moved_ids")), only="mysql")
+        self._pick = Prepared(pick, written_for="mysql")
+        self._set = Prepared(
+            lambda: update(table).where(is_one_of(table.c.id, "moved_ids")).values(values), written_for="mysql"
+        )
+        self._get = Prepared(lambda: select(*returning).where(is_one_of(table.c.id, "moved_ids")), written_for="mysql")
 
     def __call__(
         self, connection: Connection, parameters: Mapping[str, Any], *, ahead: Step | None = None
@@ -99,8 +101,8 @@ class Insertion:
             new = insert.cte("new")
             return select(new.c.id, func.pg_notify(CHANNEL, "")) if announce else insert
 
-        self._insert = Prepared(lambda: table.insert().values(values), only="sqlite")
-        self._returning = Prepared(returning, only="postgresql")
+        self._insert = Prepared(lambda: table.insert().values(values), written_for="sqlite")
+        self._returning = Prepared(returning, written_for="postgresql")
 
     def __call__(self, connection: Connection, parameters: Mapping[str, Any]) -> int:
         """Insert, and return the row's id."""
@@ -126,4 +128,4 @@ def notify(connection: Connection) -> None:
 
 
 CHANNEL = "flask_queue"
-_NOTIFY = Prepared(lambda: text(f"NOTIFY {CHANNEL}"), only="postgresql")
+_NOTIFY = Prepared(lambda: text(f"NOTIFY {CHANNEL}"), written_for="postgresql")

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 _HOLDS = holds_slot & is_in_line & (jobs.c.expires_at > now())
 _HOLDERS = CommittedRead(
-    select(jobs.c.concurrency_key, func.count())
-    .where(is_one_of(jobs.c.concurrency_key, "keys"), _HOLDS, jobs.c.id != bindparam("except_id"))
-    .group_by(jobs.c.concurrency_key)
+    lambda: (
+        select(jobs.c.concurrency_key, func.count())
+        .where(is_one_of(jobs.c.concurrency_key, "keys"), _HOLDS, jobs.c.id != bindparam("except_id"))
+        .group_by(jobs.c.concurrency_key)
+    )
 )
 #: No job has this id.
 NOBODY = -1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 class Interruptible:
     """A nap on a pipe: whoever writes into it ends the nap. Safe to call from signal handlers and from any thread.
 
-    The first nap opens the pipe, so that one may be made before a fork for the process that comes of it.
+    Its pipe is opened by the first nap at the latest, so that one may be made before a fork for the process that comes of it.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,13 @@ class Interruptible:
             with contextlib.suppress(BlockingIOError, OSError):  # full of wake-up calls, or closed
                 os.write(self._writer, b".")
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the pipe, in the process that is to nap.
+
+        :raises OSError: when too many files are open.
+        """
+        if self._reader >= 0:
+            return
         reader, writer = os.pipe()
         for end in (reader, writer):
             os.set_blocking(end, False)
@@ -43,8 +49,7 @@ class Interruptible:
 
         :return: whether the nap was cut short.
         """
-        if self._reader < 0:
-            self._open()
+        self.open()
         self._watch(descriptors)
         ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)]
         woken = self._reader in ready
@@ -68,5 +73,5 @@ class Interruptible:
     def __del__(self) -> None:
         # Not earlier: a late thread would write its wake-up call into whatever has got the pipe's number since.
         for end in (self._reader, self._writer):
-            if end >= 0:
+            with contextlib.suppress(OSError):  # not opened yet, or closed by a job that closes everything
                 os.close(end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import threading
 import time
 from collections import deque
@@ -231,6 +232,4 @@ class Pool:
 
 def _set_async_error(ident: int, error: type[BaseException] | None) -> None:
     """Have `error` raised in another thread as soon as it runs Python code; None takes it back."""
-    import ctypes  # here, as most workers never need its hundred kilobytes
-
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error) if error else None)

@@ -35,6 +35,7 @@ class Process:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.name = f"{self.kind.lower()}-{os.urandom(8).hex()}"
+        self.pid = os.getpid()
         self.hostname = hostname()
         self.id: int | None = None
         self.supervisor_id: int | None = None
@@ -47,11 +48,6 @@ class Process:
 
     def __repr__(self) -> str:
         return f"{self.kind}(pid={self.pid}, hostname={self.hostname}, metadata={shown(self.metadata)})"
-
-    @property
-    def pid(self) -> int:
-        """The operating system process that it runs in."""
-        return os.getpid()
 
     @property
     def title(self) -> str:
@@ -83,6 +79,7 @@ class Process:
         :param started: called once the process is registered and its start hooks are through.
         """
         self.supervisor_id = supervisor_id
+        self._alarm.open()
         with self.registered(), Heartbeat(self):
             self.hook("start")
             if started is not None:
@@ -144,6 +141,7 @@ class Process:
 
     def register(self) -> None:
         """Enter the registry, under the same id as before where there was one."""
+        self.pid = os.getpid()
         self.id = self.runtime.database.alone(
             lambda connection: registration.register(
                 connection,

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -56,10 +57,8 @@ class ForkSupervisor(Supervisor):
         super().__init__(runtime.private(), configuration, roles, pidfile)
         #: What hooks and the application use in this process.
         self._outer_database = runtime.database
-        #: What has connections open although ours are closed.
-        self._connected: list[Engine] = []
         self._children: dict[int, _Child] = {}
-        self._has_filled_holes = False
+        self._has_forked = False
         #: Dead children whose jobs could not be ended yet: pid and wait status.
         self._unburied: dict[int, int] = {}
 
@@ -68,13 +67,12 @@ class ForkSupervisor(Supervisor):
     def prepare_children(self) -> None:
         for database in (self.runtime.database, self._outer_database):
             database.dispose()  # no connection of ours may live on in a child
-        self._connected = connected(self.runtime.engines)
         self.runtime.database.prepare()
-        gc.collect()
-        if not self._has_filled_holes:  # once: what it takes it keeps
-            self._has_filled_holes = True
+        if not self._has_forked:  # once, as both are for good; later there is little that is new, and some of it is garbage
+            self._has_forked = True
+            gc.collect()
             fill_holes()
-        gc.freeze()  # for good: a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
+            gc.freeze()  # a collector, ours or a child's, touches all that it looks at, and what is touched is not shared
 
     def start_child(self, role: Role, process: Process) -> None:
         process.parent_pid = self.pid
@@ -82,6 +80,7 @@ class ForkSupervisor(Supervisor):
         sys.stderr.flush()
         news, out = os.pipe()
         with held_back():
+            used = connected(self.runtime.engines)  # by hooks and by the application, as ours are closed
             try:
                 pid = os.fork()
             except OSError:  # no memory, or too many processes
@@ -90,16 +89,16 @@ class ForkSupervisor(Supervisor):
                 raise
             if pid == 0:
                 os.close(news)
-                self._be_child(process, out)
+                self._be_child(process, used, out)
         os.close(out)
         os.set_blocking(news, False)
         self._children[pid] = _Child(pid, role, news, time.monotonic())
 
-    def _be_child(self, process: Process, out: int) -> None:
+    def _be_child(self, process: Process, used: Sequence[Engine], out: int) -> None:
         """Live a child's life, still with stop signals held back, and never return."""
         status = 1
         try:
-            status = self._child_life(process, out)
+            status = self._child_life(process, used, out)
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 self.runtime.handle_thread_error(error)
@@ -109,12 +108,12 @@ class ForkSupervisor(Supervisor):
                 sys.stderr.flush()
             os._exit(status)  # not through the interpreter's end, which would wait for threads and run our parent's exit hooks
 
-    def _child_life(self, process: Process, out: int) -> int:
+    def _child_life(self, process: Process, used: Sequence[Engine], out: int) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.pidfile.forget()
         for sibling in self._children.values():
             os.close(sibling.news)
-        forget_connections(self._connected)
+        forget_connections(used)
         entitle(process.title)
         with trapped(process.stop, process.quit):
             signal.pthread_sigmask(signal.SIG_SETMASK, ())

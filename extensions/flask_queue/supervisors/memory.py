@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 #: From the largest hole to the smallest, in bytes.
 _SIZES = (*(2**power for power in range(16, 10, -1)), *range(1024, 0, -16))
@@ -39,7 +40,8 @@ def fill_holes() -> None:
     library.malloc.argtypes = [ctypes.c_size_t]
     library.free.argtypes = [ctypes.c_void_p]
     library.malloc_trim.argtypes = [ctypes.c_size_t]
-    library.mallopt(_ARENA_MAX, 1)  # else each thread gets a heap of its own; few of ours ask for memory at the same time
+    if "MALLOC_ARENA_MAX" not in os.environ:  # else each thread gets a heap of its own, which nobody else fills
+        library.mallopt(_ARENA_MAX, 1)
     library.malloc_trim(0)  # whole pages that are free are nobody's from here on
     end = library.sbrk(0) - heap_info().keepcost
     for size in _SIZES:

@@ -67,6 +67,7 @@ class Supervisor(Process):
 
     def supervise(self) -> int:
         """Live until told to stop; returns the exit status."""
+        self._alarm.open()  # before children have taken all the descriptors that there may be
         with trapped(self.stop, self.quit, self._alarm.wake), self.registered():
             assert self.id is not None
             self._maintenance = Maintenance(self.runtime, self.id)
@@ -104,6 +105,8 @@ class Supervisor(Process):
         due = [role for role, when in self.vacant.items() if when <= moment]
         children: dict[Role, Process] = {}
         for role in due:
+            del self.vacant[role]
+            role.begin()
             with self._vacated_on_error(role):
                 children[role] = self.make_child(role)
         if children:
@@ -116,8 +119,6 @@ class Supervisor(Process):
 
     @contextmanager
     def _vacated_on_error(self, role: Role) -> Iterator[None]:
-        self.vacant.pop(role, None)
-        role.begin()
         try:
             yield
         except Exception as error:

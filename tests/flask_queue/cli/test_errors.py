@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -75,6 +74,13 @@ def test_a_database_that_does_not_answer_is_one_sentence(make_app: Callable[...,
 
 
 @pytest.mark.databases("sqlite")
+def test_a_command_that_is_misspelled_is_guessed(run: Run) -> None:
+    result = run("strat")
+    assert result.exit_code == 2
+    assert "start" in result.stderr
+
+
+@pytest.mark.databases("sqlite")
 def test_an_application_without_a_queue_is_told() -> None:
     app = Flask("without_queue")
     app.cli.add_command(make_cli())
@@ -94,7 +100,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(run: Run, queue: FlaskQueue, monk
 
 
 @pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("name", sorted(make_cli().list_commands(click.Context(make_cli()))))
+@pytest.mark.parametrize("name", sorted(make_cli().commands))
 def test_help_teaches_with_an_example(run: Run, name: str) -> None:
     result = run(name, "--help")
     assert result.exit_code == 0

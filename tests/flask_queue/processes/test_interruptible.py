@@ -53,3 +53,13 @@ def test_it_gives_its_descriptors_back_when_nobody_can_wake_it_any_more() -> Non
     del alarms, alarm
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_it_does_not_mind_somebody_who_closes_every_descriptor() -> None:
+    """As a job does that makes a daemon of itself. A complaint would fail this test."""
+    alarm = Interruptible()
+    alarm.open()
+    for end in (alarm._reader, alarm._writer):
+        os.close(end)
+    del alarm
+    gc.collect()

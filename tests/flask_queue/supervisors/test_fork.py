@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import errno
+import gc
+import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from flask_queue import FlaskQueue
-from flask_queue.config import DispatcherOptions
+from flask_queue.config import DispatcherOptions, WorkerOptions
 from flask_queue.models import Kind
 from flask_queue.processes.dispatcher import Dispatcher
 from flask_queue.processes.registered import Process
 from flask_queue.processes.runtime import Runtime
+from flask_queue.processes.worker import Worker
 from flask_queue.supervisors.fork import ForkSupervisor
 from flask_queue.supervisors.pidfile import Pidfile
 from flask_queue.supervisors.roles import Role
@@ -90,3 +95,47 @@ def test_so_is_one_whose_thread_cannot_be_started(
     monkeypatch.setattr(threading.Thread, "start", cannot_start)
     try_three_times(supervisor(queue, ThreadSupervisor, lambda runtime: Dispatcher(runtime, DispatcherOptions())))
     assert errors == ["can't start new thread"] * 6
+
+
+def test_what_could_not_be_started_leaves_nothing_behind(
+    app: Flask, queue: FlaskQueue, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker is garbage that only the collector finds. What was there at the first fork it never looks at again."""
+    made: list[weakref.ref[Process]] = []
+
+    def build(runtime: Runtime) -> Process:
+        process = Worker(runtime, WorkerOptions())
+        made.append(weakref.ref(process))
+        return process
+
+    caplog.set_level(logging.CRITICAL, "flask_queue")  # records keep errors, and these keep the frames that they went through
+    one = supervisor(queue, ForkSupervisor, build)
+    monkeypatch.setattr(os, "fork", refuse)
+    try_three_times(one)
+    gc.collect()
+    assert [process() is None for process in made] == [False] * len(one.roles) + [True] * 4
+    gc.unfreeze()
+
+
+@pytest.mark.behaviour("J10")
+def test_a_child_is_told_of_connections_that_were_opened_a_moment_ago(
+    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the handler of an error that forking another one met, for example."""
+    one = supervisor(queue, ForkSupervisor, lambda runtime: Dispatcher(runtime, DispatcherOptions()))
+    engine = queue.database.bind_engine
+    told: list[list[Engine]] = []
+
+    def fork() -> int:
+        told.append([])
+        return 0
+
+    def opened_late() -> None:
+        ForkSupervisor.prepare_children(one)
+        engine.connect().close()
+
+    monkeypatch.setattr(one, "prepare_children", opened_late)
+    monkeypatch.setattr(one, "_be_child", lambda process, used, out: told[-1].extend(used))
+    monkeypatch.setattr(os, "fork", fork)
+    one.fill_vacancies()
+    assert told == [[engine], [engine]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -52,6 +53,41 @@ def test_what_children_ask_for_comes_from_pages_of_their_own() -> None:
     assert after < before / 20
 
 
+#: Says how many heaps there are once some threads have asked for memory.
+HEAPS = """
+import ctypes, threading
+from flask_queue.supervisors import memory
+
+memory.fill_holes()
+library = ctypes.CDLL(None)
+library.malloc.restype = library.fopen.restype = ctypes.c_void_p
+library.malloc_info.argtypes, library.fclose.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+barrier = threading.Barrier(4)
+
+def ask():
+    barrier.wait()
+    library.malloc(100_000)
+    barrier.wait()
+
+threads = [threading.Thread(target=ask) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+stream = library.fopen(b"/dev/stdout", b"w")
+library.malloc_info(0, stream)
+library.fclose(stream)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have but one heap, or do not say")
+@pytest.mark.parametrize(("variables", "one"), [({}, True), ({"MALLOC_ARENA_MAX": "8"}, False)])
+def test_threads_of_a_child_share_a_heap_unless_an_operator_says_otherwise(variables: dict[str, str], one: bool) -> None:
+    environment = {**os.environ, **variables}
+    found = subprocess.run([sys.executable, "-c", HEAPS], capture_output=True, text=True, check=True, env=environment).stdout
+    assert (found.count("<heap nr=") == 1) == one
+
+
 @pytest.mark.databases("sqlite", "postgresql")
 def test_children_find_the_statements_of_the_hot_path_written(
     app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
@@ -62,12 +98,14 @@ def test_children_find_the_statements_of_the_hot_path_written(
     for prepared in prepared_statements:  # what other tests have left
         prepared._ready.clear()
         prepared._after.clear()
-        vars(prepared).pop("statement", None)
+        prepared._statement = None
     database = queue.database
     database.prepare()
     for prepared in prepared_statements:
-        assert bool(prepared._ready) == (prepared.only in (None, database.dialect_name)), "no others than are of use here"
-        assert "statement" not in vars(prepared), "of what SQLAlchemy has written it the text is enough"
+        assert bool(prepared._ready) == (prepared.written_for in (None, database.dialect_name)), (
+            "no others than are of use here"
+        )
+        assert prepared._statement is None, "of what SQLAlchemy has written it the text is enough"
     written: list[str] = []
     write = SQLCompiler.__init__
 
