@@ -90,7 +90,8 @@ def test_a_tick_is_the_instant_on_the_grid(add: Callable[..., None], queue: Flas
         one.at(NOON + timedelta(seconds=60.3))
         one.at(NOON + timedelta(seconds=121))
     assert instants(tables) == minutes(1, 2)
-    assert [row.job_id for row in tables.runs("task")] == [row.id for row in tables.jobs()]
+    # The ids may stand the other way round: on a slow machine the second tick does not wait for the first.
+    assert {row.job_id for row in tables.runs("task")} == {row.id for row in tables.jobs()}
 
 
 @pytest.mark.behaviour("H3")
