@@ -78,9 +78,9 @@ class ForkSupervisor(Supervisor):
         process.parent_pid = self.pid
         sys.stdout.flush()
         sys.stderr.flush()
+        used = connected(self.runtime.engines)  # by hooks and by the application, as ours are closed
         news, out = os.pipe()
         with held_back():
-            used = connected(self.runtime.engines)  # by hooks and by the application, as ours are closed
             try:
                 pid = os.fork()
             except OSError:  # no memory, or too many processes

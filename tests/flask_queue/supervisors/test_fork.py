@@ -111,10 +111,12 @@ def test_what_could_not_be_started_leaves_nothing_behind(
     caplog.set_level(logging.CRITICAL, "flask_queue")  # records keep errors, and these keep the frames that they went through
     one = supervisor(queue, ForkSupervisor, build)
     monkeypatch.setattr(os, "fork", refuse)
-    try_three_times(one)
-    gc.collect()
-    assert [process() is None for process in made] == [False] * len(one.roles) + [True] * 4
-    gc.unfreeze()
+    try:
+        try_three_times(one)
+        gc.collect()
+        assert [process() is None for process in made] == [False] * len(one.roles) + [True] * 4
+    finally:
+        gc.unfreeze()  # it holds for all of this process
 
 
 @pytest.mark.behaviour("J10")
