@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -63,6 +64,7 @@ class Database:
         # In memory another pool would be another, empty database.
         self.engine = engine if self.in_memory else sibling_of(engine, quiet, planner)
         self._kept = Kept(self.engine)
+        self._turn = threading.RLock()
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
@@ -86,7 +88,13 @@ class Database:
 
     def connect(self) -> AbstractContextManager[Connection]:
         """A connection on which every statement is a transaction of its own: for reading, and for single writes."""
-        return self.engine.begin() if self.in_memory else self._kept.use()
+        return self._in_turn() if self.in_memory else self._kept.use()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[Connection]:
+        """In memory all threads share one connection, and one transaction at a time."""
+        with self._turn, self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def begin(self, *, is_one_move: bool = False) -> Iterator[Connection]:

@@ -16,14 +16,15 @@ AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
 
 class Move:
-    """A conditional update of the rows that `candidates` picks, returning columns of the rows it really moved.
+    """A conditional update of the rows that `candidates` picks, returning columns of the rows as they are afterwards.
 
-    Rows locked by others are passed over. SQLite and PostgreSQL take one statement, MySQL and MariaDB two.
+    Rows locked by others are passed over. PostgreSQL takes one statement, the others two. SQLite could do with one, but would
+    put the rows into tables of its own first: that takes longer, and a hundred kilobytes for each of them.
 
     :param table: the table whose rows move; its key is the column `id`.
     :param candidates: makes the query for the ids, with conditions, order and limit.
-    :param values: what to set.
-    :param returning: the columns to return; numbers and text only.
+    :param values: what to set; parameters and constants, if it is to be returned.
+    :param returning: the columns to return, the `id` first; numbers and text only.
     :param index: the index that has the candidates in their order. MySQL and MariaDB lock every row that they read, and
         whoever sorts reads them all, so that other workers would find none.
     :param locking: makes one that also locks the rows, as PostgreSQL had better go about it.
@@ -34,35 +35,33 @@ class Move:
         self,
         table: Table,
         candidates: Callable[[], Select[Any]],
-        values: dict[str, Any],
+        values: Mapping[str, Any],
         returning: Sequence[Column[Any]],
         *,
         index: str | None = None,
         locking: Callable[[], Select[Any]] | None = None,
         follows: bool = False,
     ) -> None:
-        def postgresql() -> Executable:
+        def in_one() -> Executable:
             # An ARRAY is computed once; with a plain IN the planner may run a limited, locking subquery again and again.
             own = candidates().with_for_update(skip_locked=True, of=table) if locking is None else locking()
             picked = any_(func.array(own.scalar_subquery()))
             return update(table).where(table.c.id == picked).values(values).returning(*returning)
 
         def pick() -> Executable:
-            picked = candidates().with_for_update(skip_locked=True, of=table)
+            columns = [values[column.name].label(column.name) if column.name in values else column for column in returning]
+            picked = candidates().with_only_columns(*columns).with_for_update(skip_locked=True, of=table)
             if index is not None:
                 for dialect in ("mysql", "mariadb"):
                     picked = picked.with_hint(table, f"FORCE INDEX ({index})", dialect)
             return picked
 
-        self._postgresql = Prepared(postgresql, written_for="postgresql", follows=follows)
-        self._sqlite = Prepared(
-            lambda: update(table).where(table.c.id.in_(candidates())).values(values).returning(*returning), written_for="sqlite"
-        )
-        self._pick = Prepared(pick, written_for="mysql")
-        self._set = Prepared(
-            lambda: update(table).where(is_one_of(table.c.id, "moved_ids")).values(values), written_for="mysql"
-        )
-        self._get = Prepared(lambda: select(*returning).where(is_one_of(table.c.id, "moved_ids")), written_for="mysql")
+        def move() -> Executable:
+            return update(table).where(is_one_of(table.c.id, "moved_ids")).values(values)
+
+        self._in_one = Prepared(in_one, written_for="postgresql", follows=follows)
+        self._pick = Prepared(pick, written_for="sqlite")
+        self._move = Prepared(move, written_for="sqlite")
 
     def __call__(
         self, connection: Connection, parameters: Mapping[str, Any], *, ahead: Step | None = None
@@ -72,20 +71,16 @@ class Move:
         :param ahead: what to do to other rows before. On PostgreSQL it becomes a part of the same statement: one message to
             the server, and one commit, instead of four.
         """
-        dialect = connection.dialect.name
-        if dialect == "postgresql":
+        if connection.dialect.name == "postgresql":
             if ahead is None:
-                return self._postgresql.rows(connection, parameters)
-            return self._postgresql.after(ahead.statement).rows(connection, {**ahead.parameters, **parameters})
+                return self._in_one.rows(connection, parameters)
+            return self._in_one.after(ahead.statement).rows(connection, {**ahead.parameters, **parameters})
         if ahead is not None:
             ahead.send(connection)
-        if dialect == "sqlite":
-            return self._sqlite.rows(connection, parameters)
-        ids = [row[0] for row in self._pick.rows(connection, parameters)]
-        if not ids:
-            return []
-        self._set.count(connection, {**parameters, "moved_ids": ids})
-        return self._get.rows(connection, {"moved_ids": ids})
+        rows = self._pick.rows(connection, parameters)
+        if rows:
+            self._move.count(connection, {**parameters, "moved_ids": [row[0] for row in rows]})
+        return rows
 
 
 class Insertion:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, event
 
 from flask_queue import FlaskQueue
@@ -193,6 +194,20 @@ def test_a_job_is_never_claimed_twice(app: Flask, queue: FlaskQueue, job: JobDef
     everything += workers[0].claim_ids(300)
     assert len(everything) == len(set(everything)) == 300
     assert {row.process_id for row in tables.jobs()} <= {worker.id for worker in workers}
+
+
+@pytest.mark.databases("sqlite")
+def test_threads_that_share_a_database_in_memory_take_turns(
+    make_app: Callable[..., Flask], db: SQLAlchemy, queue: FlaskQueue
+) -> None:
+    app = make_app(SQLALCHEMY_BINDS={"queue": "sqlite://"})
+    with app.app_context():
+        db.create_all("queue")
+        job = plain(queue)
+        enqueued = [job.enqueue().id for _ in range(300)]
+        worker = WorkerByHand(queue)
+        claimed = at_once(app, *times(3, lambda: [worker.claim_ids(2) for _ in range(50)]))
+    assert sorted(job_id for each in claimed for ids in each for job_id in ids) == enqueued
 
 
 @pytest.mark.behaviour("C11")
