@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
@@ -16,6 +17,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 Identifier = BigInteger().with_variant(Integer(), "sqlite")
 
 
+@cache
 def name_type(length: int = 255) -> TypeEngine[str]:
     """A name compared and sorted byte by byte, also where the database's default is a language's ways."""
     return (

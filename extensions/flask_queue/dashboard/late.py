@@ -12,18 +12,15 @@ from typing import Any
 
 from werkzeug.utils import import_string
 
+_found = cache(import_string)
+
 
 def late(place: str) -> Callable[..., Any]:
     """The function that is called `place`, such as "views.job.show", below this package."""
     name = f"{__package__}.{place}"
 
-    @cache
-    def function() -> Callable[..., Any]:
-        found: Callable[..., Any] = import_string(name)
-        return found
-
     def call(*arguments: Any, **named: Any) -> Any:
-        return function()(*arguments, **named)
+        return _found(name)(*arguments, **named)
 
     call.__module__, _, call.__name__ = name.rpartition(".")  # by which others, such as CSRFProtect, know a view
     return call

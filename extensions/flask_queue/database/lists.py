@@ -65,4 +65,5 @@ def _one_of_postgresql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str
 
 @compiles(_OneOf, "mysql", "mariadb")
 def _one_of_mysql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses.clauses[2], **kw)
+    # Of an empty list SQLAlchemy makes a pair of conditions, and no NOT may fall on the first one alone.
+    return f"({compiler.process(element.clauses.clauses[2], **kw)})"

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, literal_column, null, select, update
 
-from ..database import AnyRow, Prepared, is_one_of, now, now_plus
+from ..database import Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_scheduled, jobs
 from ..models.seek import along, is_still
 from .slots import Slots, keys_of, rule_of
 
+
+class Waiting(NamedTuple):
+    """What decides on the way of a scheduled job."""
+
+    id: int
+    name: str
+    attempts: int
+    crashes: int
+    concurrency_key: str | None
+    concurrency_limit: int | None
+    concurrency_duration: float | None
+
+
+WAITING = tuple(jobs.c[name] for name in Waiting._fields)
 # One order on every host, so that dispatchers do not deadlock; rows that another one holds are passed over.
-_DUE = (
-    select(
-        jobs.c.id,
-        jobs.c.name,
-        jobs.c.attempts,
-        jobs.c.crashes,
-        jobs.c.concurrency_key,
-        jobs.c.concurrency_limit,
-        jobs.c.concurrency_duration,
+_DUE = Prepared(
+    lambda: (
+        select(*WAITING)
+        .where(is_scheduled, jobs.c.scheduled_at <= now())
+        .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
+        .limit(bindparam("batch_size"))
+        .with_for_update(skip_locked=True)
     )
-    .where(is_scheduled, jobs.c.scheduled_at <= now())
-    .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
-    .limit(bindparam("batch_size"))
-    .with_for_update(skip_locked=True)
 )
 _IS_ANY_DUE = Prepared(
     lambda: (
@@ -64,19 +72,19 @@ def dispatch(connection: Connection, definitions: Mapping[str, JobDefinition[Any
 
     :return: how many were picked; less than `batch_size` means that nothing more is due.
     """
-    rows = connection.execute(_DUE, {"batch_size": batch_size}).all()
+    rows = [Waiting(*row) for row in _DUE.rows(connection, {"batch_size": batch_size})]
     if rows:
         admit(connection, rows, definitions)
     return len(rows)
 
 
-def admit(connection: Connection, rows: Sequence[AnyRow], definitions: Mapping[str, JobDefinition[Any, Any]]) -> None:
+def admit(connection: Connection, rows: Sequence[Waiting], definitions: Mapping[str, JobDefinition[Any, Any]]) -> None:
     """Move scheduled jobs, locked by the caller, to where their concurrency rules let them go."""
     slots = Slots(connection, keys_of(rows))
     moves: dict[Prepared, list[int]] = {_TO_READY: [], _TO_READY_LIMITED: [], _TO_BLOCKED: [], _TO_NOWHERE: []}
     for row in rows:
         rule = rule_of(row, definitions)
-        if rule is None:
+        if rule is None or row.concurrency_key is None:
             moves[_TO_READY].append(row.id)
         elif slots.take(row.concurrency_key, rule.to):
             moves[_TO_READY_LIMITED].append(row.id)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, null, select, update
 
-from ..database import AnyRow, Prepared, is_one_of, now, now_plus
+from ..database import Prepared, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_claimed, jobs
 from ..models.process import processes
@@ -19,7 +19,15 @@ from .slots import keys_of
 #: How often a job that is to be retried after a crash may take its process down before it is failed.
 MAX_CRASHES = 3
 
-_COLUMNS = (jobs.c.id, jobs.c.name, jobs.c.crashes, jobs.c.concurrency_key, jobs.c.process_id)
+
+class _Claimed(NamedTuple):
+    """What decides on the fate of a claimed job."""
+
+    id: int
+    name: str
+    crashes: int
+    concurrency_key: str | None
+    process_id: int | None
 
 
 def _move(state: str, **values: Any) -> Prepared:
@@ -38,9 +46,31 @@ _FAIL = _move("failed", expires_at=null(), **_CRASHED)
 _FINISH = _move("finished", finished_at=now(), expires_at=null(), **_CRASHED)
 # It keeps its place: a slot that it still holds, and its time in line.
 _AGAIN = _move("ready", **_CRASHED)
-_OWNED_BY = jobs.c.process_id == bindparam("owner_id")
-_ORPHANED = jobs.c.process_id.is_(None) | ~exists(literal_column("1")).where(processes.c.id == jobs.c.process_id)
-_CLAIMED_BEFORE = jobs.c.claimed_at < now_plus(-bindparam("seconds"))
+
+
+def _claimed(*where: Callable[[], ColumnElement[bool]]) -> Prepared:
+    def make() -> Select[Any]:
+        claimed = select(*(jobs.c[name] for name in _Claimed._fields)).where(is_claimed, *(condition() for condition in where))
+        return claimed.order_by(by_id(State.CLAIMED, jobs.c.id)).with_for_update(skip_locked=True, of=jobs)
+
+    return Prepared(make)
+
+
+def _is_owned() -> ColumnElement[bool]:
+    return jobs.c.process_id == bindparam("owner_id")
+
+
+def _is_old() -> ColumnElement[bool]:
+    return jobs.c.claimed_at < now_plus(-bindparam("seconds"))
+
+
+def _is_orphaned() -> ColumnElement[bool]:
+    return jobs.c.process_id.is_(None) | ~exists(literal_column("1")).where(processes.c.id == jobs.c.process_id)
+
+
+_OWNED = _claimed(_is_owned)
+_OWNED_FOR_LONG = _claimed(_is_owned, _is_old)
+_ORPHANED = _claimed(_is_orphaned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +93,7 @@ def release(connection: Connection, owner_id: int, *, but: Collection[int] = ())
     :param but: jobs that stay claimed: they have run, and must not run again.
     :return: the ids of those that it still held.
     """
-    rows = _claimed(connection, _OWNED_BY, {"owner_id": owner_id})
+    rows = _locked(connection, _OWNED, owner_id=owner_id)
     ids = [row.id for row in rows if row.id not in but]
     if ids:
         _RELEASE.count(connection, {"ids": ids})
@@ -79,13 +109,13 @@ def fail_claims(
     process_name: str | None = None,
 ) -> Recovered:
     """End the jobs that a dead process held, each as its `on_crash` says."""
-    rows = _claimed(connection, _OWNED_BY, {"owner_id": owner_id})
+    rows = _locked(connection, _OWNED, owner_id=owner_id)
     return _crash(connection, rows, failure, definitions, process_name)
 
 
 def fail_orphans(connection: Connection, failure: Failure, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Recovered:
     """End the jobs that are claimed by processes which are registered no longer, each as its `on_crash` says."""
-    return _crash(connection, _claimed(connection, _ORPHANED, {}), failure, definitions, None)
+    return _crash(connection, _locked(connection, _ORPHANED), failure, definitions, None)
 
 
 def fail_unknown(
@@ -102,19 +132,18 @@ def fail_unknown(
     :param known: the ids of the jobs that it knows of.
     :param older_than: claims younger than so many seconds are left alone: their answer may be under way.
     """
-    rows = _claimed(connection, _OWNED_BY & _CLAIMED_BEFORE, {"owner_id": owner_id, "seconds": older_than})
+    rows = _locked(connection, _OWNED_FOR_LONG, owner_id=owner_id, seconds=older_than)
     unknown = [row for row in rows if row.id not in known]
     return _crash(connection, unknown, failure, definitions, None)
 
 
-def _claimed(connection: Connection, where: ColumnElement[bool], parameters: dict[str, Any]) -> Sequence[AnyRow]:
-    in_order = select(*_COLUMNS).where(is_claimed, where).order_by(by_id(State.CLAIMED, jobs.c.id))
-    return connection.execute(in_order.with_for_update(skip_locked=True, of=jobs), parameters).all()
+def _locked(connection: Connection, wanted: Prepared, **parameters: Any) -> list[_Claimed]:
+    return [_Claimed(*row) for row in wanted.rows(connection, parameters)]
 
 
 def _crash(
     connection: Connection,
-    rows: Sequence[AnyRow],
+    rows: Sequence[_Claimed],
     failure: Failure,
     definitions: Mapping[str, JobDefinition[Any, Any]],
     process_name: str | None,
@@ -130,7 +159,7 @@ def _crash(
     return Recovered(tuple(fates[_FAIL]), tuple(fates[_AGAIN]), tuple(fates[_FINISH]), frozenset(keys_of(rows)))
 
 
-def _fate(row: AnyRow, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Prepared:
+def _fate(row: _Claimed, definitions: Mapping[str, JobDefinition[Any, Any]]) -> Prepared:
     definition = definitions.get(row.name)
     on_crash = definition.rules.on_crash if definition else "fail"
     if on_crash == "discard":

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from ..database import AnyRow, insert_ignoring, now
+from ..database import AnyRow, Prepared, insert_ignoring, is_one_of, now
 from ..models.recurring_run import recurring_runs
 from ..models.recurring_task import recurring_tasks
 from .enqueue import NewJob, database_time, enqueue
@@ -24,6 +24,9 @@ _RUN = (
 _LINK = update(recurring_runs).where(*_RUN).values(job_id=bindparam("run_job_id"))
 _FORGET = delete(recurring_runs).where(*_RUN)
 _LAST = select(recurring_runs.c.task_key, func.max(recurring_runs.c.run_at).label("run_at")).group_by(recurring_runs.c.task_key)
+_REMOVE_STATIC = Prepared(
+    lambda: delete(recurring_tasks).where(recurring_tasks.c.static.is_(True), ~is_one_of(recurring_tasks.c.key, "kept_keys"))
+)
 
 #: What makes a task another one than before, so that its ticks count anew.
 _TIMING = ("schedule", "time_zone")
@@ -55,24 +58,20 @@ def synchronize(connection: Connection, configured: Sequence[Mapping[str, Any]],
 
     :param keep: keys of further ones that are not to be removed.
     """
-    known = {row.key: row for row in tasks(connection)}
+    known = {row.key: row for row in tasks(connection)} if configured else {}
     for values in configured:
         row = known.get(values["key"])
         if row is None:
             add(connection, values)
         elif any(getattr(row, name) != value for name, value in values.items()):
             _change(connection, row, values)
-    _remove_static(connection, {*keep, *(values["key"] for values in configured)})
+    _REMOVE_STATIC.count(connection, {"kept_keys": [*keep, *(values["key"] for values in configured)]})
 
 
 def _change(connection: Connection, row: AnyRow, values: Mapping[str, Any]) -> None:
     retimed = any(getattr(row, name) != values[name] for name in _TIMING)
     more = {"effective_at": now()} if retimed else {}
     connection.execute(update(recurring_tasks).where(recurring_tasks.c.id == row.id).values(**values, **more))
-
-
-def _remove_static(connection: Connection, keep: Collection[str]) -> None:
-    connection.execute(delete(recurring_tasks).where(recurring_tasks.c.static.is_(True), recurring_tasks.c.key.not_in(keep)))
 
 
 def set_paused(connection: Connection, key: str, paused: bool) -> bool:

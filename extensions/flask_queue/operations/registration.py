@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
 
 from ..database import AnyRow, Insertion, Prepared, now, now_plus
 from ..models.process import Kind, processes
@@ -27,7 +27,9 @@ _BEAT = Prepared(lambda: update(processes).where(_THIS).values(last_heartbeat_at
 _DESCRIBE = update(processes).where(_THIS).values(metadata=bindparam("description"))
 _DEREGISTER = Prepared(lambda: delete(processes).where(_THIS))
 _ALL = select(processes, now().label("now")).order_by(processes.c.id)
-_STALE = processes.c.last_heartbeat_at < now_plus(-bindparam("threshold"))
+_IS_DEAD = (processes.c.last_heartbeat_at < now_plus(-bindparam("threshold")), processes.c.id != bindparam("except_id"))
+_IS_ANY_DEAD = Prepared(lambda: select(literal_column("1")).where(*_IS_DEAD).limit(1))
+_DEAD = select(processes).where(*_IS_DEAD).order_by(processes.c.id).limit(bindparam("limit")).with_for_update(skip_locked=True)
 
 
 def register(
@@ -94,13 +96,11 @@ def children(connection: Connection, supervisor_id: int) -> Sequence[AnyRow]:
     return connection.execute(select(processes).where(processes.c.supervisor_id == supervisor_id)).all()
 
 
+def anyone_dead(connection: Connection, *, threshold: float, except_id: int) -> bool:
+    """Whether `lock_dead` could find somebody: a look that locks nothing."""
+    return bool(_IS_ANY_DEAD.rows(connection, {"threshold": threshold, "except_id": except_id}))
+
+
 def lock_dead(connection: Connection, *, threshold: float, except_id: int, limit: int) -> Sequence[AnyRow]:
     """Processes whose last heartbeat is older than `threshold` seconds, locked so that only one supervisor prunes each."""
-    return connection.execute(
-        select(processes)
-        .where(_STALE, processes.c.id != except_id)
-        .order_by(processes.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True),
-        {"threshold": threshold},
-    ).all()
+    return connection.execute(_DEAD, {"threshold": threshold, "except_id": except_id, "limit": limit}).all()

@@ -7,21 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
-from ..database import AnyRow, is_one_of, now
+from ..database import is_one_of, now
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_failed, is_scheduled, jobs
 from ..models.seek import is_still
-from .dispatch import admit
+from .dispatch import WAITING, Waiting, admit
 
-_RULE_COLUMNS = (
-    jobs.c.id,
-    jobs.c.name,
-    jobs.c.attempts,
-    jobs.c.crashes,
-    jobs.c.concurrency_key,
-    jobs.c.concurrency_limit,
-    jobs.c.concurrency_duration,
-)
 _KNOWN = is_one_of(jobs.c.id, "ids")
 # A retry by hand starts counting anew.
 _TO_DUE = (
@@ -44,9 +35,8 @@ def retry_many(
 
     :return: their ids.
     """
-    rows = connection.execute(
-        select(*_RULE_COLUMNS).where(is_failed, *where).order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True)
-    ).all()
+    failed = select(*WAITING).where(is_failed, *where).order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True)
+    rows = [Waiting(*row) for row in connection.execute(failed)]
     if rows:
         connection.execute(_TO_DUE, {"ids": [row.id for row in rows]})
         admit(connection, rows, definitions)
@@ -66,5 +56,6 @@ def run_now(connection: Connection, job_id: int, definitions: Mapping[str, JobDe
     return bool(connection.execute(_LET_IN, {"ids": [job_id]}).rowcount)
 
 
-def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> AnyRow | None:
-    return connection.execute(select(*_RULE_COLUMNS).where(jobs.c.id == job_id, state).with_for_update()).first()
+def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> Waiting | None:
+    row = connection.execute(select(*WAITING).where(jobs.c.id == job_id, state).with_for_update()).first()
+    return None if row is None else Waiting(*row)

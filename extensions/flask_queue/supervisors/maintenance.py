@@ -41,13 +41,13 @@ class Maintenance:
         self._fail_orphans()
 
     def _prune(self) -> int:
+        threshold, own_id = self._runtime.settings.alive_threshold, self._own_id
+        with self._runtime.database.connect() as connection:
+            if not registration.anyone_dead(connection, threshold=threshold, except_id=own_id):
+                return 0
+
         def work(connection: Connection) -> tuple[list[AnyRow], list[int]]:
-            dead = registration.lock_dead(
-                connection,
-                threshold=self._runtime.settings.alive_threshold,
-                except_id=self._own_id,
-                limit=PRUNE_BATCH,
-            )
+            dead = registration.lock_dead(connection, threshold=threshold, except_id=own_id, limit=PRUNE_BATCH)
             return list(dead), self._bury(connection, [(row, _pruned(row)) for row in dead])
 
         dead, job_ids = self._runtime.client.transact(work)
