@@ -15,10 +15,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from flask_queue import FlaskQueue
 from flask_queue.database.kept import lives
 from flask_queue.database.prepared import _all as prepared_statements
+from flask_queue.errors import ProcessMissingError
 from flask_queue.operations import registration
-from flask_queue.operations.dispatch import anything_due
+from flask_queue.operations.dispatch import anything_due, dispatch
+from flask_queue.operations.failure import Failure
 from flask_queue.operations.marks import Marks
+from flask_queue.operations.recover import fail_unknown
 from flask_queue.operations.unblock import blocked_keys
+from flask_queue.supervisors.maintenance import Maintenance
 from tests.flask_queue.operations.by_hand import WorkerByHand
 from tests.flask_queue.operations.declared import limited, plain
 
@@ -95,6 +99,8 @@ def test_children_find_the_statements_of_the_hot_path_written(
     """SQLAlchemy's compiler would touch megabytes in each of them."""
     job, other = plain(queue), limited(queue)
     queue.enqueue_all([*(job.build() for _ in range(9)), *(other.build("key") for _ in range(2))])
+    job.using(wait=0.001).enqueue()
+    failure = Failure.of(ProcessMissingError("never heard of it"))
     for prepared in prepared_statements:  # what other tests have left
         prepared._ready.clear()
         prepared._after.clear()
@@ -118,12 +124,15 @@ def test_children_find_the_statements_of_the_hot_path_written(
     with database.connect() as connection:
         assert lives(database.engine.dialect, connection.connection.dbapi_connection)
         assert registration.heartbeat(connection, worker.id)
-        assert not anything_due(connection)
+        assert fail_unknown(connection, worker.id, [], failure, queue.definitions, older_than=60).job_ids == ()
         assert blocked_keys(connection, limit=2) == ["limited/key"]
+        assert anything_due(connection)
+        assert dispatch(connection, queue.definitions, batch_size=5) == 1
+    Maintenance(queue.runtime(), worker.id).run_if_due()
     assert worker.looks()
     claims = worker.claim(3)
     for _ in range(5):  # limited ones are among them
         claims = worker.finish_and_claim(claims, 3)
     worker.vanish()
     assert written == []
-    assert queue.jobs.finished.count() == 11
+    assert queue.jobs.finished.count() == 12
