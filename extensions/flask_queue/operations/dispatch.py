@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, literal_column, null, select, update
+from sqlalchemy import Connection, bindparam, delete, literal_column, null, select
 
-from ..database import Prepared, is_one_of, now, now_plus
+from ..database import Prepared, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_scheduled, jobs
-from ..models.seek import along, is_still
+from ..models.seek import along
+from .moves import those_still, to_state
 from .slots import Slots, keys_of, rule_of
 
 
@@ -45,21 +46,12 @@ _IS_ANY_DUE = Prepared(
         .limit(1)
     )
 )
-
-
-def _picked() -> tuple[ColumnElement[bool], ...]:
-    return (is_one_of(jobs.c.id, "ids"), is_still(State.SCHEDULED))
-
-
-def _move(state: str, expires_at: ColumnElement[Any]) -> Prepared:
-    values = {"state": literal_column(f"'{state}'"), "expires_at": expires_at}
-    return Prepared(lambda: update(jobs).where(*_picked()).values(**values))
-
-
-_TO_READY = _move("ready", null())
-_TO_READY_LIMITED = _move("ready", now_plus(jobs.c.concurrency_duration))
-_TO_BLOCKED = _move("blocked", now_plus(jobs.c.concurrency_duration))
-_TO_NOWHERE = Prepared(lambda: delete(jobs).where(*_picked()))
+_LIMITED = {"expires_at": now_plus(jobs.c.concurrency_duration)}
+_PICKED = those_still(State.SCHEDULED)
+_TO_READY = to_state(State.READY, _PICKED, {"expires_at": null()})
+_TO_READY_LIMITED = to_state(State.READY, _PICKED, _LIMITED)
+_TO_BLOCKED = to_state(State.BLOCKED, _PICKED, _LIMITED)
+_TO_NOWHERE = Prepared(lambda: delete(jobs).where(_PICKED()))
 
 
 def anything_due(connection: Connection) -> bool:

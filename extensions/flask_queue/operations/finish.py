@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, literal_column, null, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, null
 
 from ..database import Prepared, Step, is_one_of, now, now_plus
 from ..jobs.definition import JobDefinition
@@ -16,39 +16,38 @@ from ..models.job import State, jobs
 from ..models.seek import is_still
 from .claim import Claim
 from .failure import Failure, record
+from .moves import to_state
 from .slots import Slots, rule_of
 
-_OWNED = (is_still(State.CLAIMED), jobs.c.process_id == bindparam("owner_id"))
-_ONE = (jobs.c.id == bindparam("job_id"), *_OWNED)
 _UNOWNED = {"process_id": null(), "expires_at": null()}
+_COUNTED = {"attempts": jobs.c.attempts + 1}
 
 
-def _many() -> tuple[ColumnElement[bool], ...]:
-    return (is_one_of(jobs.c.id, "ids"), *_OWNED)
+def _owned() -> ColumnElement[bool]:
+    return and_(is_still(State.CLAIMED), jobs.c.process_id == bindparam("owner_id"))
 
 
-_FINISH = Prepared(
-    lambda: update(jobs).where(*_many()).values(state=literal_column("'finished'"), finished_at=now(), **_UNOWNED), leads=True
-)
-_FORGET = Prepared(lambda: delete(jobs).where(*_many()), leads=True)
+def _one() -> ColumnElement[bool]:
+    return and_(jobs.c.id == bindparam("job_id"), _owned())
 
 
-def _move_one(state: str, **values: Any) -> Prepared:
-    target: ColumnElement[str] = literal_column(f"'{state}'")
-    return Prepared(lambda: update(jobs).where(*_ONE).values(state=target, attempts=jobs.c.attempts + 1, **values))
+def _many() -> ColumnElement[bool]:
+    return and_(is_one_of(jobs.c.id, "ids"), _owned())
 
 
-_FAIL = _move_one("failed", **_UNOWNED)
-_LATER = _move_one("scheduled", scheduled_at=now_plus(bindparam("wait")), **_UNOWNED)
+_FINISH = to_state(State.FINISHED, _many, {**_UNOWNED, "finished_at": now()}, leads=True)
+_FORGET = Prepared(lambda: delete(jobs).where(_many()), leads=True)
+_FAIL = to_state(State.FAILED, _one, {**_COUNTED, **_UNOWNED})
+_LATER = to_state(State.SCHEDULED, _one, {**_COUNTED, **_UNOWNED, "scheduled_at": now_plus(bindparam("wait"))})
 
 
-def _again(state: str, **values: Any) -> Prepared:
-    return _move_one(state, process_id=null(), scheduled_at=now(), **values)
+def _again(state: State, expires_at: ColumnElement[Any]) -> Prepared:
+    return to_state(state, _one, {**_COUNTED, "process_id": null(), "scheduled_at": now(), "expires_at": expires_at})
 
 
-_AT_ONCE = _again("ready", expires_at=null())
-_AT_ONCE_LIMITED = _again("ready", expires_at=now_plus(jobs.c.concurrency_duration))
-_BLOCKED = _again("blocked", expires_at=now_plus(jobs.c.concurrency_duration))
+_AT_ONCE = _again(State.READY, null())
+_AT_ONCE_LIMITED = _again(State.READY, now_plus(jobs.c.concurrency_duration))
+_BLOCKED = _again(State.BLOCKED, now_plus(jobs.c.concurrency_duration))
 
 
 def finishing(claims: Sequence[Claim], *, preserve: bool) -> Step:

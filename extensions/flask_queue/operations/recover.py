@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal_column, null, select
 
-from ..database import Prepared, is_one_of, now, now_plus
+from ..database import Prepared, now, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_claimed, jobs
 from ..models.process import processes
-from ..models.seek import by_id, is_still
+from ..models.seek import by_id
 from .failure import Failure, record
+from .moves import Condition, those_still, to_state
 from .slots import keys_of
 
 #: How often a job that is to be retried after a crash may take its process down before it is failed.
@@ -30,25 +31,16 @@ class _Claimed(NamedTuple):
     process_id: int | None
 
 
-def _move(state: str, **values: Any) -> Prepared:
-    return Prepared(
-        lambda: (
-            update(jobs)
-            .where(is_one_of(jobs.c.id, "ids"), is_still(State.CLAIMED))
-            .values(state=literal_column(f"'{state}'"), process_id=null(), **values)
-        )
-    )
-
-
-_CRASHED = {"crashes": jobs.c.crashes + 1, "attempts": jobs.c.attempts + 1}
-_RELEASE = _move("ready", claimed_at=null())
-_FAIL = _move("failed", expires_at=null(), **_CRASHED)
-_FINISH = _move("finished", finished_at=now(), expires_at=null(), **_CRASHED)
+_CRASHED = {"process_id": null(), "crashes": jobs.c.crashes + 1, "attempts": jobs.c.attempts + 1}
+_HELD = those_still(State.CLAIMED)
+_RELEASE = to_state(State.READY, _HELD, {"process_id": null(), "claimed_at": null()})
+_FAIL = to_state(State.FAILED, _HELD, {**_CRASHED, "expires_at": null()})
+_FINISH = to_state(State.FINISHED, _HELD, {**_CRASHED, "finished_at": now(), "expires_at": null()})
 # It keeps its place: a slot that it still holds, and its time in line.
-_AGAIN = _move("ready", **_CRASHED)
+_AGAIN = to_state(State.READY, _HELD, _CRASHED)
 
 
-def _claimed(*where: Callable[[], ColumnElement[bool]]) -> Prepared:
+def _claimed(*where: Condition) -> Prepared:
     def make() -> Select[Any]:
         claimed = select(*(jobs.c[name] for name in _Claimed._fields)).where(is_claimed, *(condition() for condition in where))
         return claimed.order_by(by_id(State.CLAIMED, jobs.c.id)).with_for_update(skip_locked=True, of=jobs)

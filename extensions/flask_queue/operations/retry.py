@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, literal_column, null, select, update
 
 from ..database import is_one_of, now
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_failed, is_scheduled, jobs
 from ..models.seek import is_still
 from .dispatch import WAITING, Waiting, admit
+from .moves import those_still, to_state
 
 _KNOWN = is_one_of(jobs.c.id, "ids")
 # A retry by hand starts counting anew.
@@ -21,7 +22,7 @@ _TO_DUE = (
     .values(state=literal_column("'scheduled'"), attempts=0, crashes=0, scheduled_at=now(), finished_at=None, expires_at=None)
 )
 _DUE_NOW = update(jobs).where(_KNOWN, is_still(State.SCHEDULED)).values(scheduled_at=now())
-_LET_IN = update(jobs).where(_KNOWN, is_still(State.BLOCKED)).values(state=literal_column("'ready'"), expires_at=None)
+_LET_IN = to_state(State.READY, those_still(State.BLOCKED), {"expires_at": null()})
 
 
 def retry_many(
@@ -53,7 +54,7 @@ def run_now(connection: Connection, job_id: int, definitions: Mapping[str, JobDe
         connection.execute(_DUE_NOW, {"ids": [job_id]})
         admit(connection, [row], definitions)
         return True
-    return bool(connection.execute(_LET_IN, {"ids": [job_id]}).rowcount)
+    return _LET_IN.count(connection, {"ids": [job_id]}) == 1
 
 
 def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> Waiting | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, null, select
 
-from ..database import HeadsOfLines, Prepared, Step, committed_or_null, is_one_of, now_plus
+from ..database import HeadsOfLines, Prepared, Step, committed_or_null, now_plus
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_blocked, is_in_line, jobs
-from ..models.seek import is_still
+from .moves import those_still, to_state
 from .slots import Slots, holders, rule_of
 
 
@@ -41,13 +41,7 @@ def _line(key: ColumnElement[str], count: ColumnElement[int], held: ColumnElemen
 _HEAD = HeadsOfLines(lambda key, count: _line(key, count, committed_or_null(holders(key))), lock=True)
 # Whoever is counted beside each row of a line is counted as often as it has rows.
 _REST = HeadsOfLines(lambda key, count: _line(key, count, null()), lock=True)
-_TO_READY = Prepared(
-    lambda: (
-        update(jobs)
-        .where(is_one_of(jobs.c.id, "ids"), is_still(State.BLOCKED))
-        .values(state=literal_column("'ready'"), expires_at=now_plus(jobs.c.concurrency_duration))
-    )
-)
+_TO_READY = to_state(State.READY, those_still(State.BLOCKED), {"expires_at": now_plus(jobs.c.concurrency_duration)})
 _NEXT_KEY = Prepared(
     lambda: select(func.min(jobs.c.concurrency_key)).where(is_blocked, is_in_line, jobs.c.concurrency_key > bindparam("after"))
 )
