@@ -92,7 +92,7 @@ class Database:
 
     @contextmanager
     def _in_turn(self) -> Iterator[Connection]:
-        """In memory all threads share one connection, and one transaction at a time."""
+        """In memory threads may share one connection: here in turn, but the application's own session asks nobody."""
         with self._turn, self.engine.begin() as connection:
             yield connection
 

@@ -65,5 +65,5 @@ def _one_of_postgresql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str
 
 @compiles(_OneOf, "mysql", "mariadb")
 def _one_of_mysql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
-    # Of an empty list SQLAlchemy makes a pair of conditions, and no NOT may fall on the first one alone.
+    # Of an empty list SQLAlchemy makes a pair of conditions, and the `= 0` of a negation must not fall on the second one alone.
     return f"({compiler.process(element.clauses.clauses[2], **kw)})"

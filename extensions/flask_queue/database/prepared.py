@@ -21,7 +21,7 @@ _Binder: TypeAlias = Callable[[Mapping[str, Any]], Values]
 
 
 class Prepared:
-    """A statement that changes rows, and returns numbers and text at most: drivers differ over anything else.
+    """A statement that takes and returns numbers and text at most: drivers differ over anything else.
 
     SQLAlchemy runs it where somebody watches or reads its log, and on MySQL and MariaDB, where a statement's text depends on
     the length of its lists.
@@ -32,8 +32,8 @@ class Prepared:
     ) -> None:
         """
         :param make: makes the statement; called when it is first wanted.
-        :param written_for: the one database whose processes run it so often that it is to be written beforehand; None for all.
-            Others may run it as well.
+        :param written_for: the one database whose processes run it, so that it is to be written before they fork; None for
+            all databases. Others may run it as well.
         :param leads: those that follow are often run `after` it.
         :param follows: it is often run `after` those that lead.
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Executable, Row, Select, Table, any_, func, select, text, update
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Row, Select, Table, any_, func, select, text, update
 
 from .lists import is_one_of
 from .prepared import PlainRow, Prepared, Step
@@ -18,12 +18,13 @@ AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 class Move:
     """A conditional update of the rows that `candidates` picks, returning columns of the rows as they are afterwards.
 
-    Rows locked by others are passed over. PostgreSQL takes one statement, the others two. SQLite could do with one, but would
-    put the rows into tables of its own first: that takes longer, and a hundred kilobytes for each of them.
+    Rows locked by others are passed over. PostgreSQL takes one statement. The others take two, so that only a write transaction
+    around them keeps anybody else from moving the same rows in between. (SQLite could do with one, but would put the rows into
+    tables of its own first: that takes longer, and some hundred kilobytes.)
 
     :param table: the table whose rows move; its key is the column `id`.
     :param candidates: makes the query for the ids, with conditions, order and limit.
-    :param values: what to set; parameters and constants, if it is to be returned.
+    :param values: what to set: parameters, and expressions that say the same twice, if it is to be returned.
     :param returning: the columns to return, the `id` first; numbers and text only.
     :param index: the index that has the candidates in their order. MySQL and MariaDB lock every row that they read, and
         whoever sorts reads them all, so that other workers would find none.
@@ -35,7 +36,7 @@ class Move:
         self,
         table: Table,
         candidates: Callable[[], Select[Any]],
-        values: Mapping[str, Any],
+        values: Mapping[str, ColumnElement[Any]],
         returning: Sequence[Column[Any]],
         *,
         index: str | None = None,

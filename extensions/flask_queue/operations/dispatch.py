@@ -15,8 +15,8 @@ from .moves import those_still, to_state
 from .slots import Slots, keys_of, rule_of
 
 
-class Waiting(NamedTuple):
-    """What decides on the way of a scheduled job."""
+class Candidate(NamedTuple):
+    """What decides on the way of a job out of scheduled, or out of failed when somebody retries it."""
 
     id: int
     name: str
@@ -27,11 +27,11 @@ class Waiting(NamedTuple):
     concurrency_duration: float | None
 
 
-WAITING = tuple(jobs.c[name] for name in Waiting._fields)
+CANDIDATE_COLUMNS = tuple(jobs.c[name] for name in Candidate._fields)
 # One order on every host, so that dispatchers do not deadlock; rows that another one holds are passed over.
 _DUE = Prepared(
     lambda: (
-        select(*WAITING)
+        select(*CANDIDATE_COLUMNS)
         .where(is_scheduled, jobs.c.scheduled_at <= now())
         .order_by(jobs.c.scheduled_at, jobs.c.priority, jobs.c.id)
         .limit(bindparam("batch_size"))
@@ -64,19 +64,19 @@ def dispatch(connection: Connection, definitions: Mapping[str, JobDefinition[Any
 
     :return: how many were picked; less than `batch_size` means that nothing more is due.
     """
-    rows = [Waiting(*row) for row in _DUE.rows(connection, {"batch_size": batch_size})]
+    rows = [Candidate(*row) for row in _DUE.rows(connection, {"batch_size": batch_size})]
     if rows:
         admit(connection, rows, definitions)
     return len(rows)
 
 
-def admit(connection: Connection, rows: Sequence[Waiting], definitions: Mapping[str, JobDefinition[Any, Any]]) -> None:
+def admit(connection: Connection, rows: Sequence[Candidate], definitions: Mapping[str, JobDefinition[Any, Any]]) -> None:
     """Move scheduled jobs, locked by the caller, to where their concurrency rules let them go."""
     slots = Slots(connection, keys_of(rows))
     moves: dict[Prepared, list[int]] = {_TO_READY: [], _TO_READY_LIMITED: [], _TO_BLOCKED: [], _TO_NOWHERE: []}
     for row in rows:
         rule = rule_of(row, definitions)
-        if rule is None or row.concurrency_key is None:
+        if rule is None or row.concurrency_key is None:  # the second goes with the first
             moves[_TO_READY].append(row.id)
         elif slots.take(row.concurrency_key, rule.to):
             moves[_TO_READY_LIMITED].append(row.id)

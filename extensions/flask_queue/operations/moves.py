@@ -11,7 +11,7 @@ from ..database import Prepared, is_one_of
 from ..models.job import State, jobs
 from ..models.seek import is_still
 
-#: Makes a condition; called when its statement is first wanted.
+#: Makes a condition; called when its statement is made.
 Condition = Callable[[], ColumnElement[bool]]
 
 

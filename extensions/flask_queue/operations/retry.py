@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Connection, null, select, update
 
 from ..database import is_one_of, now
 from ..jobs.definition import JobDefinition
 from ..models.job import State, is_failed, is_scheduled, jobs
 from ..models.seek import is_still
-from .dispatch import WAITING, Waiting, admit
+from .dispatch import CANDIDATE_COLUMNS, Candidate, admit
 from .moves import those_still, to_state
 
-_KNOWN = is_one_of(jobs.c.id, "ids")
 # A retry by hand starts counting anew.
-_TO_DUE = (
-    update(jobs)
-    .where(_KNOWN)
-    .values(state=literal_column("'scheduled'"), attempts=0, crashes=0, scheduled_at=now(), finished_at=None, expires_at=None)
+_TO_DUE = to_state(
+    State.SCHEDULED,
+    those_still(State.FAILED),
+    {"attempts": 0, "crashes": 0, "scheduled_at": now(), "finished_at": null(), "expires_at": null()},
 )
-_DUE_NOW = update(jobs).where(_KNOWN, is_still(State.SCHEDULED)).values(scheduled_at=now())
+_DUE_NOW = update(jobs).where(is_one_of(jobs.c.id, "ids"), is_still(State.SCHEDULED)).values(scheduled_at=now())
 _LET_IN = to_state(State.READY, those_still(State.BLOCKED), {"expires_at": null()})
 
 
@@ -36,10 +35,12 @@ def retry_many(
 
     :return: their ids.
     """
-    failed = select(*WAITING).where(is_failed, *where).order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True)
-    rows = [Waiting(*row) for row in connection.execute(failed)]
+    failed = (
+        select(*CANDIDATE_COLUMNS).where(is_failed, *where).order_by(jobs.c.id).limit(limit).with_for_update(skip_locked=True)
+    )
+    rows = [Candidate(*row) for row in connection.execute(failed)]
     if rows:
-        connection.execute(_TO_DUE, {"ids": [row.id for row in rows]})
+        _TO_DUE.count(connection, {"ids": [row.id for row in rows]})
         admit(connection, rows, definitions)
     return [row.id for row in rows]
 
@@ -57,6 +58,6 @@ def run_now(connection: Connection, job_id: int, definitions: Mapping[str, JobDe
     return _LET_IN.count(connection, {"ids": [job_id]}) == 1
 
 
-def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> Waiting | None:
-    row = connection.execute(select(*WAITING).where(jobs.c.id == job_id, state).with_for_update()).first()
-    return None if row is None else Waiting(*row)
+def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> Candidate | None:
+    row = connection.execute(select(*CANDIDATE_COLUMNS).where(jobs.c.id == job_id, state).with_for_update()).first()
+    return None if row is None else Candidate(*row)

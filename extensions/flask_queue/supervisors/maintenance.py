@@ -42,9 +42,10 @@ class Maintenance:
 
     def _prune(self) -> int:
         threshold, own_id = self._runtime.settings.alive_threshold, self._own_id
-        with self._runtime.database.connect() as connection:
-            if not registration.anyone_dead(connection, threshold=threshold, except_id=own_id):
-                return 0
+        if not self._runtime.database.alone(
+            lambda connection: registration.anyone_dead(connection, threshold=threshold, except_id=own_id)
+        ):
+            return 0
 
         def work(connection: Connection) -> tuple[list[AnyRow], list[int]]:
             dead = registration.lock_dead(connection, threshold=threshold, except_id=own_id, limit=PRUNE_BATCH)

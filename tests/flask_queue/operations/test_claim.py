@@ -15,12 +15,12 @@ from sqlalchemy import Connection, event
 from flask_queue import FlaskQueue
 from flask_queue.database import Database
 from flask_queue.jobs.definition import JobDefinition
-from flask_queue.operations.claim import WINDOW, claim
+from flask_queue.operations.claim import WINDOW, Claim, claim
 from flask_queue.operations.selectors import Selector
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
-from .declared import coroutine, plain
+from .declared import coroutine, limited, plain
 from .interleaving import Aside, at_once, times
 from .plans import fill
 
@@ -61,6 +61,15 @@ def test_a_worker_gets_no_more_than_it_asks_for(queue: FlaskQueue, put: Callable
     assert WorkerByHand(queue).claim_ids(2) == [ids[1], ids[2]]
     assert tables.states() == {"claimed": 2, "ready": 3}
     assert WorkerByHand(queue).claim_ids(0) == []
+
+
+@pytest.mark.behaviour("C1")
+def test_what_a_worker_is_told_is_what_is_stored(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    limited(queue).using(queue="mail", priority=3).enqueue("key")
+    claim = WorkerByHand(queue).claim_one()
+    [row] = tables.jobs()
+    assert claim == tuple(getattr(row, name) for name in ("id", *Claim._fields[1:]))
+    assert row.state == "claimed"
 
 
 @pytest.mark.behaviour("C2")
