@@ -1,8 +1,8 @@
 """How a worker hears of new work before its next poll.
 
-On one host every worker listens on a datagram socket in a folder that is named after the database; whoever has committed
-new jobs sends an empty datagram to each. Between hosts PostgreSQL's NOTIFY does the same. A message that gets lost costs
-no more than the wait for the next poll.
+PostgreSQL's NOTIFY tells them, on whatever host. Where it cannot be heard, every worker listens on a datagram socket in a
+folder that is named after the database, and whoever has committed new jobs on this host sends an empty datagram to each. A
+message that gets lost costs no more than the wait for the next poll.
 """
 
 from __future__ import annotations
@@ -142,11 +142,12 @@ class Listener:
         return self._notifications is not None and not self._notifications.closed
 
     def descriptors(self) -> list[int]:
-        """What to hand to `select` now."""
-        found = [self._socket.fileno()] if self._socket is not None else []
+        """What to hand to `select` now. Where the server says it all, and sooner, the mailbox would only say it again: in the
+        midst of what its first word has begun.
+        """
         if self._notifications is not None and self.hears_all:
-            found.append(self._notifications.fileno())
-        return found
+            return [self._notifications.fileno()]
+        return [self._socket.fileno()] if self._socket is not None else []
 
     def drain(self) -> bool:
         """Take all messages, which say the same thing; whether there were any."""

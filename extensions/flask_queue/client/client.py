@@ -122,7 +122,8 @@ class Client:
         self._tell(handle, job)
 
     def _tell(self, handle: JobHandle, job: NewJob) -> None:
-        self.announcer.announce()
+        if job.wait is None or job.wait <= 0:
+            self.announcer.announce()
         self.events.emit("enqueue", job_id=handle.id, name=job.name, queue=job.queue_name)
 
     def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
@@ -208,16 +209,28 @@ class Client:
 
     # --- acting -----------------------------------------------------------------------------------
 
-    def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in one transaction, and tell the workers that something may have become ready."""
+    def transact(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        is_news: Callable[[T], object] = lambda result: True,
+        is_one_move: bool = False,
+    ) -> T:
+        """Do `work` in one transaction, and tell the workers of all hosts that something may have become ready.
+
+        :param is_news: whether that may be so, after what `work` has returned.
+        :param is_one_move: see `Database.begin`; then there is no news.
+        """
 
         def announced(connection: Connection) -> T:
             result = work(connection)
-            notify(connection)
+            if is_news(result):
+                notify(connection)
             return result
 
-        result = self.database.transact(announced)
-        self.announcer.announce()
+        result = self.database.transact(announced, is_one_move=is_one_move)
+        if is_news(result):
+            self.announcer.announce()
         return result
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, ColumnElement, Connection, Executable, Row, Select, Table, any_, func, select, text, update
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Row, Select, Table, any_, case, func, select, text, update
 
 from .lists import is_one_of
 from .prepared import PlainRow, Prepared, Step
@@ -88,14 +88,17 @@ class Insertion:
     """Insert one row.
 
     :param values: numbers, text, and expressions.
-    :param announce: `notify` in the same statement. A NOTIFY of its own would be another commit, as long as the first.
+    :param announce: whether to `notify` in the same statement, asked of the new row. A NOTIFY of its own would be another
+        commit, as long as the first.
     """
 
-    def __init__(self, table: Table, values: dict[str, Any], *, announce: bool = False) -> None:
+    def __init__(self, table: Table, values: dict[str, Any], *, announce: ColumnElement[bool] | None = None) -> None:
         def returning() -> Executable:
             insert = table.insert().values(values).returning(table.c.id)
-            new = insert.cte("new")
-            return select(new.c.id, func.pg_notify(CHANNEL, "")) if announce else insert
+            if announce is None:
+                return insert
+            new = insert.returning(announce.label("is_news")).cte("new")
+            return select(new.c.id, case((new.c.is_news, func.pg_notify(CHANNEL, ""))))
 
         self._insert = Prepared(lambda: table.insert().values(values), written_for="sqlite")
         self._returning = Prepared(returning, written_for="postgresql")

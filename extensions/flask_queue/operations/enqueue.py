@@ -11,7 +11,7 @@ from sqlalchemy import Connection, String, bindparam, case, literal_column, sele
 
 from ..database import Insertion, insert_many, notify, now, now_plus
 from ..jobs.concurrency import Limit
-from ..models.job import State, jobs
+from ..models.job import State, is_ready, jobs
 from .slots import Slots
 
 
@@ -56,7 +56,7 @@ class NewJobs:
 _FIELDS = len(NewJob._fields)
 
 
-def _insert(state: Any, scheduled_at: Any, *, announce: bool = False, **more: Any) -> Insertion:
+def _insert(state: Any, scheduled_at: Any, *, can_be_ready: bool = True, **more: Any) -> Insertion:
     values = {
         "queue_name": bindparam("queue_name"),
         "name": bindparam("name"),
@@ -66,7 +66,7 @@ def _insert(state: Any, scheduled_at: Any, *, announce: bool = False, **more: An
         "scheduled_at": scheduled_at,
         "created_at": now(),
     }
-    return Insertion(jobs, values | more, announce=announce)
+    return Insertion(jobs, values | more, announce=is_ready if can_be_ready else None)
 
 
 _LIMIT: dict[str, Any] = {
@@ -78,15 +78,13 @@ _AT = bindparam("at", type_=jobs.c.scheduled_at.type)
 _READY = literal_column("'ready'", String)
 _SCHEDULED = literal_column("'scheduled'", String)
 
-_INSERT_NOW = _insert(_READY, now(), announce=True)
-_INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")))
+_INSERT_NOW = _insert(_READY, now())
+_INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), can_be_ready=False)
 # Whether an instant is past is for the database's clock to say.
 _INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT)
-_INSERT_LIMITED = _insert(
-    bindparam("state"), now(), announce=True, expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT
-)
-_INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), **_LIMIT)
-_INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, **_LIMIT)
+_INSERT_LIMITED = _insert(bindparam("state"), now(), expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT)
+_INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), can_be_ready=False, **_LIMIT)
+_INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, can_be_ready=False, **_LIMIT)
 _CLOCK = select(now())
 _READY_STATE, _SCHEDULED_STATE = State.READY.value, State.SCHEDULED.value
 
@@ -160,7 +158,8 @@ def enqueue_many(connection: Connection, many: NewJobs) -> list[int | None]:
     if not all(kept):
         columns = {name: list(compress(values, kept)) for name, values in columns.items()}
     ids = iter(insert_many(connection, jobs, columns))
-    notify(connection)
+    if _READY_STATE in columns["state"]:
+        notify(connection)
     return [next(ids) if is_kept else None for is_kept in kept]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ..database import Lookout, Step, is_lost_connection, is_transient, lock_keys, notify
+from ..database import Lookout, Step, is_lost_connection, is_transient, lock_keys
 from ..models.concurrency_key import concurrency_keys
 from ..operations.claim import Claim, Kinds, anything_ready, claim
 from ..operations.finish import discard_failed, fail, finishing, retry_at_once, retry_later
@@ -36,6 +36,8 @@ class Accounts:
         #: Whether any queue was paused, when somebody asked last.
         self._anything_paused = False
         self._asked_at = float("-inf")
+        #: The last endings have made jobs ready that are for others.
+        self._has_left_some = False
         self._process_name = process_name
         #: The registration of the process, once it has one.
         self.process_id: int | None = None
@@ -81,8 +83,10 @@ class Accounts:
         once = not (has_room_for_both and self._coroutines_in_sight)
         is_one_move = is_plain and once and self._selector.takes_all and not self._anything_paused
         try:
-            claims = self._runtime.database.transact(
-                lambda connection: self._end_and_claim(connection, endings, room, once), is_one_move=is_one_move
+            claims = self._runtime.client.transact(
+                lambda connection: self._end_and_claim(connection, endings, room, once),
+                is_news=lambda _: self._has_left_some,
+                is_one_move=is_one_move,
             )
         except Exception as error:
             if is_transient(error) or is_lost_connection(error) or not endings:
@@ -103,10 +107,9 @@ class Accounts:
             lock_keys(connection, concurrency_keys, keys)
         self._end_unfinished(connection, endings)
         finished = self._finishing(endings)
-        if keys:
-            let_in = unblock(connection, keys, self._runtime.definitions, ahead=finished)
-            if let_in and not (room and self._selector.takes_all):  # they are for others
-                notify(connection)
+        let_in = unblock(connection, keys, self._runtime.definitions, ahead=finished) if keys else 0
+        are_some_ready = let_in > 0 or any(map(_is_back_in_line, endings))
+        self._has_left_some = are_some_ready and not (room and self._selector.takes_all)
         return self._claim(connection, room, once, None if keys else finished)
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:
@@ -182,3 +185,8 @@ class Accounts:
 def _is_plain(ending: Ending) -> bool:
     """Whether to write an ending down takes no more than to finish the job."""
     return ending.outcome is Outcome.FINISHED and ending.claim.concurrency_key is None
+
+
+def _is_back_in_line(ending: Ending) -> bool:
+    """Whether the job is to run again at once."""
+    return ending.outcome is Outcome.RETRIED and ending.wait <= 0

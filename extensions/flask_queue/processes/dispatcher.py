@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
-
 from ..config import DispatcherOptions
-from ..database import notify
 from ..models.process import Kind
 from ..operations.dispatch import anything_due, dispatch
 from ..operations.unblock import blocked_keys, unblock
@@ -63,23 +59,11 @@ class Dispatcher(Process):
 
     def dispatch(self) -> int:
         """Move one batch of due jobs on; how many there were."""
-        size = self._move(lambda connection: dispatch(connection, self.runtime.definitions, batch_size=self.batch_size))
+        size = self.runtime.client.transact(
+            lambda connection: dispatch(connection, self.runtime.definitions, batch_size=self.batch_size), is_news=bool
+        )
         if size:
             self.runtime.events.emit("dispatch_scheduled", batch_size=self.batch_size, size=size)
-        return size
-
-    def _move(self, move: Callable[[Connection], int]) -> int:
-        """Have jobs moved in one transaction, and tell the workers of all hosts if any were."""
-
-        def announced(connection: Connection) -> int:
-            size = move(connection)
-            if size:
-                notify(connection)
-            return size
-
-        size = self.runtime.database.transact(announced)
-        if size:
-            self.runtime.client.announcer.announce()
         return size
 
     def _is_maintenance_due(self) -> bool:
@@ -107,7 +91,7 @@ class Dispatcher(Process):
             if self.stopping:
                 break
             self._last_key = key  # before: one that fails must not keep the round from those behind it
-            size = self._move(partial(unblock, keys=[key], definitions=definitions, at_most=1))
+            size = self.runtime.client.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1), is_news=bool)
             if size:
                 self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=size, key=key)
         return len(keys) == self.batch_size

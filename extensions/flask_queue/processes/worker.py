@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..config import WorkerOptions
-from ..database import notify
 from ..errors import ProcessMissingError
 from ..models.process import Kind
 from ..operations.claim import Claim
@@ -203,11 +202,9 @@ class Worker(Process):
                 older_than=settings.alive_threshold,
             )
             unblock(connection, lost.keys, self.runtime.definitions)
-            if lost.job_ids:
-                notify(connection)
             return lost
 
-        lost = self.runtime.database.transact(work)
+        lost = self.runtime.client.transact(work, is_news=lambda lost: lost.job_ids)
         if lost.job_ids:
             self.runtime.events.emit("fail_many_claimed", process_ids=[process_id], job_ids=lost.job_ids)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from flask_queue.database import Database
 from flask_queue.jobs.definition import JobDefinition
 from flask_queue.operations.marks import Marks
 from flask_queue.processes.worker import Worker
+from flask_queue.wakeup import Listener
 from tests.flask_queue.operations.declared import plain
 from tests.flask_queue.relay import Relay
 from tests.harness.waiting import eventually, never
@@ -143,7 +146,7 @@ def other_host(queue: FlaskQueue, tmp_path: Path) -> None:
 @pytest.mark.behaviour("C7", "C14")
 @pytest.mark.databases("postgresql")
 def test_it_hears_of_whatever_other_hosts_make_ready(app: Flask, queue: FlaskQueue, other_host: None) -> None:
-    """What they enqueue, resume, run now and let in: the database carries the message."""
+    """What they enqueue, late too, resume, run now and let in: the database carries the message."""
     ran: list[str] = []
 
     @queue.job(name="limited", concurrency=Concurrency(key=lambda what: "key", to=1))
@@ -164,11 +167,12 @@ def test_it_hears_of_whatever_other_hosts_make_ready(app: Flask, queue: FlaskQue
         limited.enqueue("when it is let in")
         holder.discard()
         wait_for(queue, finished=5)
+        job.using(at=datetime.now(UTC) - timedelta(hours=1)).enqueue()
+        wait_for(queue, finished=6)
     assert ran == ["when it is let in"]
 
 
 @pytest.mark.behaviour("C14")
-@pytest.mark.databases("postgresql")
 def test_a_worker_of_another_queue_hears_of_what_an_ending_lets_in(app: Flask, queue: FlaskQueue, gate: Gate) -> None:
     @queue.job(name="limited", concurrency=Concurrency(key=lambda what: "key", to=1))
     def limited(what: str) -> None:
@@ -182,6 +186,71 @@ def test_a_worker_of_another_queue_hears_of_what_an_ending_lets_in(app: Flask, q
         time.sleep(0.3)  # until the second has looked in vain
         gate.opened.set()
         wait_for(queue, finished=2)
+
+
+@pytest.mark.behaviour("C14")
+def test_another_worker_hears_of_what_one_that_ends_has_to_leave(app: Flask, queue: FlaskQueue, gate: Gate) -> None:
+    """At once, although that one has another job to wait for."""
+    is_retried = threading.Event()
+
+    @queue.job(name="flaky", retry=Retry(attempts=2, wait=0))
+    def flaky() -> None:
+        attempt = current_job.attempt
+        gate.enter(attempt)
+        assert attempt == 2
+
+    @queue.job(name="long")
+    def long() -> None:
+        gate.enter("long")
+        is_retried.wait(20)
+
+    with worker(queue, polling_interval=30) as ending:
+        queue.enqueue_all([flaky.build(), long.build()])
+        eventually(lambda: set(gate.keys) == {1, "long"})
+        with worker(queue, polling_interval=30):
+            time.sleep(0.3)  # until it has looked in vain
+            ending.stop()
+            gate.opened.set()
+            wait_for(queue, finished=1, timeout=10)
+            is_retried.set()
+    wait_for(queue, finished=2)
+
+
+@pytest.fixture
+def listener(app: Flask, queue: FlaskQueue) -> Iterator[Listener]:
+    """Listens as a worker does."""
+    listener = Listener(queue.database)
+    listener.open()
+    yield listener
+    listener.close()
+
+
+def hears(listener: Listener) -> bool:
+    ready, _, _ = select.select(listener.descriptors(), [], [], 0.2)
+    return bool(ready)
+
+
+@pytest.mark.behaviour("C14")
+def test_each_job_that_is_ready_is_announced_once(queue: FlaskQueue, listener: Listener) -> None:
+    """On PostgreSQL by the server alone, although it could be heard in the mailbox as well."""
+    job = plain(queue)
+    for enqueue in (job.enqueue, lambda: queue.enqueue_all([job.build()])):
+        enqueue()
+        assert hears(listener)
+        assert listener.drain()
+        assert not hears(listener)
+    job.using(wait=60).enqueue()
+    assert not hears(listener)
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.databases("postgresql")
+def test_the_mailbox_is_listened_to_when_the_server_is_no_longer(queue: FlaskQueue, listener: Listener) -> None:
+    listener._notifications.close()  # type: ignore[union-attr]
+    plain(queue).enqueue()
+    assert hears(listener)
+    assert listener.drain()
+    assert not hears(listener)
 
 
 def looks(one: Worker, *, during: float) -> int:
