@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ from .runtime import Runtime
 
 #: How long it is taken for granted whether any queue is paused, in seconds.
 PAUSES_TTL = 2.0
+_HAS_LEFT_SOME = itemgetter(1)
 
 
 class Accounts:
@@ -36,8 +38,6 @@ class Accounts:
         #: Whether any queue was paused, when somebody asked last.
         self._anything_paused = False
         self._asked_at = float("-inf")
-        #: The last endings have made jobs ready that are for others.
-        self._has_left_some = False
         self._process_name = process_name
         #: The registration of the process, once it has one.
         self.process_id: int | None = None
@@ -83,9 +83,9 @@ class Accounts:
         once = not (has_room_for_both and self._coroutines_in_sight)
         is_one_move = is_plain and once and self._selector.takes_all and not self._anything_paused
         try:
-            claims = self._runtime.client.transact(
+            claims, _ = self._runtime.client.transact(
                 lambda connection: self._end_and_claim(connection, endings, room, once),
-                is_news=lambda _: self._has_left_some,
+                is_news=_HAS_LEFT_SOME,
                 is_one_move=is_one_move,
             )
         except Exception as error:
@@ -100,7 +100,10 @@ class Accounts:
         have_missed = self._marks is not None and self._marks.have_missed
         return claims, have_missed or (has_room_for_both and self._has_left_out(claims, room, once))
 
-    def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool) -> list[Claim]:
+    def _end_and_claim(
+        self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool
+    ) -> tuple[list[Claim], bool]:
+        """What was claimed, and whether the endings have made jobs ready that are for others."""
         keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
         if keys and any(ending.outcome is Outcome.RETRIED for ending in endings):
             # All in one order, before a retry takes its own: two workers could wait for each other.
@@ -109,8 +112,8 @@ class Accounts:
         finished = self._finishing(endings)
         let_in = unblock(connection, keys, self._runtime.definitions, ahead=finished) if keys else 0
         are_some_ready = let_in > 0 or any(map(_is_back_in_line, endings))
-        self._has_left_some = are_some_ready and not (room and self._selector.takes_all)
-        return self._claim(connection, room, once, None if keys else finished)
+        claims = self._claim(connection, room, once, None if keys else finished)
+        return claims, are_some_ready and not (room and self._selector.takes_all)
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:
         claims = [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED]
