@@ -38,7 +38,7 @@ def _check(folder: str) -> None:
 
 
 class Announcer:
-    """Tells the workers of this database that there may be something to do for them."""
+    """Tells the workers of this database on this host that there may be something to do for them."""
 
     def __init__(self, database: Database) -> None:
         self._folder = _folder(database)
@@ -60,10 +60,10 @@ class Announcer:
             self._socket.close()
 
     def _look(self, moment: float) -> None:
-        if self._pid != os.getpid():  # the first time, or in a forked child
-            self._socket, self._pid = _datagram_socket(), os.getpid()
-            weakref.finalize(self, self._socket.close)  # an application that is dropped has nobody else to close it
         try:
+            if self._pid != os.getpid():  # the first time, or in a forked child
+                self._socket, self._pid = _datagram_socket(), os.getpid()
+                weakref.finalize(self, self._socket.close)  # an application that is dropped has nobody else to close it
             _check(self._folder)
             self._addresses = [entry.path for entry in os.scandir(self._folder)]
         except OSError:
@@ -142,8 +142,9 @@ class Listener:
         return self._notifications is not None and not self._notifications.closed
 
     def descriptors(self) -> list[int]:
-        """What to hand to `select` now. Where the server says it all, and sooner, the mailbox would only say it again: in the
-        midst of what its first word has begun.
+        """What to hand to `select` now: the server's connection, or else the mailbox.
+
+        A datagram comes later than NOTIFY, and would wake the worker once more while it begins the job.
         """
         if self._notifications is not None and self.hears_all:
             return [self._notifications.fileno()]
@@ -172,10 +173,15 @@ class Listener:
             self._notifications = None
         return has_news
 
-    def repair(self) -> None:
-        """Listen to the server again after its connection was lost."""
-        if not self.hears_all:
-            self._open_notifications()
+    def repair(self) -> bool:
+        """Listen to the server again after its connection was lost.
+
+        :return: whether it has just begun to: what was said until then has not been heard.
+        """
+        if self.hears_all:
+            return False
+        self._open_notifications()
+        return self.hears_all
 
     def close(self) -> None:
         """Stop listening and tidy up."""

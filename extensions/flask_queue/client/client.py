@@ -17,7 +17,7 @@ from ..errors import EnqueueError, MissingTables, QueueError
 from ..events import Events
 from ..jobs import arguments
 from ..jobs.definition import CallOptions, Definitions
-from ..operations.enqueue import NewJob, NewJobs, enqueue, enqueue_many, is_single
+from ..operations.enqueue import NewJob, NewJobs, enqueue, enqueue_many, is_delay, is_single
 from ..wakeup import Announcer
 from .handle import JobHandle
 from .references import MappedReferences
@@ -122,7 +122,7 @@ class Client:
         self._tell(handle, job)
 
     def _tell(self, handle: JobHandle, job: NewJob) -> None:
-        if job.wait is None or job.wait <= 0:
+        if handle.enqueued and not is_delay(job.wait):
             self.announcer.announce()
         self.events.emit("enqueue", job_id=handle.id, name=job.name, queue=job.queue_name)
 
@@ -178,7 +178,7 @@ class Client:
 
     def _insert_many(self, batch: _Batch) -> int:
         ids = self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, batch.jobs)))
-        self._tell_many(ids)
+        self._tell_many(batch, ids)
         return _stored(batch, ids)
 
     def _insert_many_on_commit(self, batch: _Batch) -> int:
@@ -188,11 +188,12 @@ class Client:
     def _insert_many_in_session(self, batch: _Batch) -> int:
         session = self._shared_session()
         ids = self._enqueuing(lambda: enqueue_many(session.connection(), batch.jobs))
-        on_commit(session, lambda: self._tell_many(ids))
+        on_commit(session, lambda: self._tell_many(batch, ids))
         return _stored(batch, ids)
 
-    def _tell_many(self, ids: Sequence[int | None]) -> None:
-        self.announcer.announce()
+    def _tell_many(self, batch: _Batch, ids: Sequence[int | None]) -> None:
+        if not all(map(is_delay, batch.jobs.column("wait"))):
+            self.announcer.announce()
         self.events.emit("enqueue_all", job_ids=ids, size=sum(job_id is not None for job_id in ids))
 
     # --- errors -----------------------------------------------------------------------------------
@@ -213,18 +214,19 @@ class Client:
         self,
         work: Callable[[Connection], T],
         *,
-        is_news: Callable[[T], object] = lambda result: True,
+        is_news: Callable[[T], object] = bool,
         is_one_move: bool = False,
     ) -> T:
-        """Do `work` in one transaction, and tell the workers of all hosts that something may have become ready.
+        """Do `work` in one transaction, and tell the workers when jobs may have become ready by it.
 
-        :param is_news: whether that may be so, after what `work` has returned.
-        :param is_one_move: see `Database.begin`; then there is no news.
+        :param is_news: whether that may be so, asked of what `work` returns: by default whatever is not empty is news.
+        :param is_one_move: see `Database.begin`. Then there must be no news.
         """
 
         def announced(connection: Connection) -> T:
             result = work(connection)
             if is_news(result):
+                assert not is_one_move, "NOTIFY would be a transaction of its own"
                 notify(connection)
             return result
 

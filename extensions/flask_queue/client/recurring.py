@@ -79,7 +79,7 @@ class RecurringTaskHandle:
         self._set_paused(False)
 
     def _set_paused(self, paused: bool) -> None:
-        if not self._client.transact(lambda connection: operations.set_paused(connection, self.key, paused)):
+        if not self._client.database.transact(lambda connection: operations.set_paused(connection, self.key, paused)):
             raise RecurringTaskNotFound(f"There is no recurring task {self.key!r} any more.")
         self.paused = paused
 
@@ -142,7 +142,7 @@ class RecurringTasks:
     def schedule(self, key: str, **options: Any) -> RecurringTaskHandle:
         """Add a dynamic task. See `FlaskQueue.schedule_recurring_task`."""
         values = _dynamic_values(self._client, key, **options)
-        if not self._client.transact(lambda connection: operations.add(connection, values)):
+        if not self._client.database.transact(lambda connection: operations.add(connection, values)):
             raise RecurringTaskExists(f"There is already a recurring task {key!r}. Unschedule it first, or choose another key.")
         return self[key]
 
@@ -151,7 +151,7 @@ class RecurringTasks:
 
         :raises RecurringTaskNotFound: when there is none, or it comes from the configuration.
         """
-        if not self._client.transact(lambda connection: operations.remove(connection, key)):
+        if not self._client.database.transact(lambda connection: operations.remove(connection, key)):
             raise RecurringTaskNotFound(
                 f"There is no recurring task {key!r} that was scheduled at run time. "
                 "Tasks of the configuration are removed there."

@@ -25,15 +25,15 @@ T = TypeVar("T")
 
 #: How often a transaction that met a busy or deadlocked database is begun again.
 RETRIES = 5
-#: How a transaction begins; what comes second is for sessions that others use too, and is gone when it ends.
 _BEGIN = {
     # The write lock at once: a reader that turns writer fails without waiting.
-    "sqlite": (Prepared(lambda: text("BEGIN IMMEDIATE"), written_for="sqlite"),),
-    "postgresql": (
-        Prepared(lambda: text("BEGIN ISOLATION LEVEL READ COMMITTED"), written_for="postgresql"),
-        *(Prepared(partial(text, f"SET LOCAL {setting}"), written_for="postgresql") for setting in PLANNER),
-    ),
-    "mysql": (Prepared(lambda: text("BEGIN"), written_for="mysql"),),
+    "sqlite": Prepared(lambda: text("BEGIN IMMEDIATE"), written_for="sqlite"),
+    "postgresql": Prepared(lambda: text("BEGIN ISOLATION LEVEL READ COMMITTED"), written_for="postgresql"),
+    "mysql": Prepared(lambda: text("BEGIN"), written_for="mysql"),
+}
+#: What follows in a session that others use too. It is gone when the transaction ends.
+_SET_LOCAL = {
+    "postgresql": [Prepared(partial(text, f"SET LOCAL {setting}"), written_for="postgresql") for setting in PLANNER],
 }
 _COMMIT = Prepared(lambda: text("COMMIT"))
 _ROLLBACK = Prepared(lambda: text("ROLLBACK"))
@@ -109,7 +109,8 @@ class Database:
                 yield connection
                 return
             with gathered(connection) if is_prepared else nullcontext():
-                for statement in _BEGIN[self.dialect_name][: 1 if is_prepared else None]:
+                _BEGIN[self.dialect_name].send(connection, {})
+                for statement in () if is_prepared else _SET_LOCAL.get(self.dialect_name, ()):
                     statement.send(connection, {})
                 try:
                     yield connection

@@ -88,16 +88,16 @@ class Insertion:
     """Insert one row.
 
     :param values: numbers, text, and expressions.
-    :param announce: whether to `notify` in the same statement, asked of the new row. A NOTIFY of its own would be another
+    :param is_news: whether to `notify` in the same statement, asked of the new row. A NOTIFY of its own would be another
         commit, as long as the first.
     """
 
-    def __init__(self, table: Table, values: dict[str, Any], *, announce: ColumnElement[bool] | None = None) -> None:
+    def __init__(self, table: Table, values: dict[str, Any], *, is_news: ColumnElement[bool] | None = None) -> None:
         def returning() -> Executable:
             insert = table.insert().values(values).returning(table.c.id)
-            if announce is None:
+            if is_news is None:
                 return insert
-            new = insert.returning(announce.label("is_news")).cte("new")
+            new = insert.returning(is_news.label("is_news")).cte("new")
             return select(new.c.id, case((new.c.is_news, func.pg_notify(CHANNEL, ""))))
 
         self._insert = Prepared(lambda: table.insert().values(values), written_for="sqlite")
@@ -121,7 +121,7 @@ def insert_ignoring(connection: Connection, table: Table, row: dict[str, Any]) -
 
 
 def notify(connection: Connection) -> None:
-    """Tell listeners on other hosts that there are jobs to run, where the database can (PostgreSQL)."""
+    """Tell all who listen, on whatever host, that there are jobs to run, where the database can (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
         _NOTIFY.send(connection, {})
 

@@ -185,15 +185,21 @@ def claim(
         return _claim_from(connection, None, limit, process_id, kinds, marks, ahead)
     if ahead is not None:
         ahead.send(connection)
-    if limit > 0 and selector.takes_all and kinds is None:
-        return _claim_around(connection, limit, process_id)
-    claims: list[Claim] = []
     if limit <= 0:
-        return claims
+        return []
+    if selector.takes_all and kinds is None:
+        return _claim_around(connection, limit, process_id)
+    return _claim_by_queue(connection, selector, limit, process_id, kinds, marks)
+
+
+def _claim_by_queue(
+    connection: Connection, selector: Selector, limit: int, process_id: int, kinds: Kinds | None, marks: Marks | None
+) -> list[Claim]:
     if selector.takes_all:  # of one kind: queue by queue, as a window of the whole line may hold nothing but paused ones
         names, may_be_others = unpaused_names(connection), False
     else:
         names, may_be_others = _names(connection, selector, marks)
+    claims: list[Claim] = []
     for name in names:
         claims += _claim_from(connection, name, limit - len(claims), process_id, kinds, marks)
         if len(claims) >= limit or (marks is not None and marks.have_missed):  # the rest of this queue comes before the next

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import compress
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, String, bindparam, case, literal_column, select
+from sqlalchemy import ColumnElement, Connection, String, bindparam, case, literal_column, select
 
 from ..database import Insertion, insert_many, notify, now, now_plus
 from ..jobs.concurrency import Limit
@@ -56,7 +56,7 @@ class NewJobs:
 _FIELDS = len(NewJob._fields)
 
 
-def _insert(state: Any, scheduled_at: Any, *, can_be_ready: bool = True, **more: Any) -> Insertion:
+def _insert(state: Any, scheduled_at: Any, *, is_news: ColumnElement[bool] | None = is_ready, **more: Any) -> Insertion:
     values = {
         "queue_name": bindparam("queue_name"),
         "name": bindparam("name"),
@@ -66,7 +66,7 @@ def _insert(state: Any, scheduled_at: Any, *, can_be_ready: bool = True, **more:
         "scheduled_at": scheduled_at,
         "created_at": now(),
     }
-    return Insertion(jobs, values | more, announce=is_ready if can_be_ready else None)
+    return Insertion(jobs, values | more, is_news=is_news)
 
 
 _LIMIT: dict[str, Any] = {
@@ -79,14 +79,19 @@ _READY = literal_column("'ready'", String)
 _SCHEDULED = literal_column("'scheduled'", String)
 
 _INSERT_NOW = _insert(_READY, now())
-_INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), can_be_ready=False)
+_INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), is_news=None)
 # Whether an instant is past is for the database's clock to say.
 _INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT)
 _INSERT_LIMITED = _insert(bindparam("state"), now(), expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT)
-_INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), can_be_ready=False, **_LIMIT)
-_INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, can_be_ready=False, **_LIMIT)
+_INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), is_news=None, **_LIMIT)
+_INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, is_news=None, **_LIMIT)
 _CLOCK = select(now())
 _READY_STATE, _SCHEDULED_STATE = State.READY.value, State.SCHEDULED.value
+
+
+def is_delay(wait: float | None) -> bool:
+    """Whether a job with this `wait` is for later."""
+    return wait is not None and wait > 0
 
 
 def is_single(job: NewJob) -> bool:
@@ -95,7 +100,7 @@ def is_single(job: NewJob) -> bool:
 
 
 def enqueue(connection: Connection, job: NewJob) -> int | None:
-    """Write `job` as ready, scheduled or blocked, and tell the workers of other hosts.
+    """Write `job` as ready, scheduled or blocked, and `notify` when it is ready.
 
     :return: the row's id, or None when its concurrency rule discards it.
     """
@@ -109,7 +114,7 @@ def enqueue(connection: Connection, job: NewJob) -> int | None:
         return _enqueue_limited(connection, job, job.limit, values)
     if job.at is not None:
         return _INSERT_AT(connection, {**values, "at": job.at})
-    if job.wait is not None and job.wait > 0:
+    if is_delay(job.wait):
         return _INSERT_LATER(connection, {**values, "wait": job.wait})
     return _INSERT_NOW(connection, values)
 
@@ -121,7 +126,7 @@ def _enqueue_limited(connection: Connection, job: NewJob, limit: Limit, values: 
         "concurrency_duration": limit.duration,
     }
     # Whether there is a slot is asked when the job is due.
-    if job.wait is not None and job.wait > 0:
+    if is_delay(job.wait):
         return _INSERT_LIMITED_LATER(connection, {**values, "wait": job.wait})
     if job.at is not None and job.at > database_time(connection):
         return _INSERT_LIMITED_AT(connection, {**values, "at": job.at})

@@ -54,14 +54,14 @@ def unblock(
     *,
     at_most: int | None = None,
     ahead: Step | None = None,
-) -> int:
+) -> list[int]:
     """Let the next jobs of `keys` in, by priority and age, as far as there are free slots.
 
     It counts who holds the slots, so that it is always safe to call, however often.
 
     :param at_most: no more than so many for each key.
     :param ahead: what to do to other jobs before.
-    :return: how many became ready.
+    :return: the ids of those that became ready.
     """
     # Locked before we look: who is about to block behind the job that has just ended holds the lock, and is not to be seen yet.
     slots = Slots(connection, keys, ahead=ahead)
@@ -69,7 +69,7 @@ def unblock(
     # Its definition says how many more may come.
     more = {job.concurrency_key: _room_for_more(job, slots, definitions, at_most) for job in first}
     rest = _admit(_REST.rows(connection, {key: count for key, count in more.items() if count}), connection, slots, definitions)
-    return len(first) + len(rest)
+    return [job.id for job in (*first, *rest)]
 
 
 def _admit(

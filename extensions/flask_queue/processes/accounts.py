@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from operator import itemgetter
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -21,7 +21,13 @@ from .runtime import Runtime
 
 #: How long it is taken for granted whether any queue is paused, in seconds.
 PAUSES_TTL = 2.0
-_HAS_LEFT_SOME = itemgetter(1)
+
+
+class _Moved(NamedTuple):
+    """What a transaction has claimed, and whether it has made jobs ready that it leaves to others."""
+
+    claims: list[Claim]
+    leaves_some: bool
 
 
 class Accounts:
@@ -85,7 +91,7 @@ class Accounts:
         try:
             claims, _ = self._runtime.client.transact(
                 lambda connection: self._end_and_claim(connection, endings, room, once),
-                is_news=_HAS_LEFT_SOME,
+                is_news=lambda moved: moved.leaves_some,
                 is_one_move=is_one_move,
             )
         except Exception as error:
@@ -93,42 +99,43 @@ class Accounts:
                 raise
             # What failed may be the next jobs' doing. It must not undo the endings of those that are through. (Where the
             # database is away this raises too.)
-            self._runtime.database.transact(lambda connection: self._end(connection, endings))
+            self._runtime.client.transact(lambda connection: self._end(connection, endings))
             self._runtime.handle_thread_error(error)
             claims = []
         self._tell(endings, claims)
         have_missed = self._marks is not None and self._marks.have_missed
         return claims, have_missed or (has_room_for_both and self._has_left_out(claims, room, once))
 
-    def _end_and_claim(
-        self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool
-    ) -> tuple[list[Claim], bool]:
-        """What was claimed, and whether the endings have made jobs ready that are for others."""
+    def _end_and_claim(self, connection: Connection, endings: Sequence[Ending], room: Room, once: bool) -> _Moved:
         keys = {ending.claim.concurrency_key for ending in endings if ending.claim.concurrency_key is not None}
         if keys and any(ending.outcome is Outcome.RETRIED for ending in endings):
             # All in one order, before a retry takes its own: two workers could wait for each other.
             lock_keys(connection, concurrency_keys, keys)
-        self._end_unfinished(connection, endings)
+        ready = self._end_unfinished(connection, endings)
         finished = self._finishing(endings)
-        let_in = unblock(connection, keys, self._runtime.definitions, ahead=finished) if keys else 0
-        are_some_ready = let_in > 0 or any(map(_is_back_in_line, endings))
+        if keys:
+            ready += unblock(connection, keys, self._runtime.definitions, ahead=finished)
         claims = self._claim(connection, room, once, None if keys else finished)
-        return claims, are_some_ready and not (room and self._selector.takes_all)
+        # Who takes from all queues comes back for them: where many jobs are limited, news of each would cost more than they do.
+        is_for_others = not (room and self._selector.takes_all)
+        return _Moved(claims, is_for_others and not {claim.job_id for claim in claims}.issuperset(ready))
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:
         claims = [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED]
         return finishing(claims, preserve=self._runtime.settings.preserve_finished_jobs) if claims else None
 
-    def _end(self, connection: Connection, endings: Sequence[Ending]) -> None:
+    def _end(self, connection: Connection, endings: Sequence[Ending]) -> list[int]:
         finished = self._finishing(endings)
         if finished is not None:
             finished.take(connection)
-        self._end_unfinished(connection, endings)
+        return self._end_unfinished(connection, endings)
 
-    def _end_unfinished(self, connection: Connection, endings: Sequence[Ending]) -> None:
+    def _end_unfinished(self, connection: Connection, endings: Sequence[Ending]) -> list[int]:
+        """Write down what has not finished, and return the ids of the jobs that are to run again at once."""
         for ending in endings:
             if ending.outcome is not Outcome.FINISHED:
                 self._end_one(connection, ending, self._runtime.settings.preserve_finished_jobs)
+        return [ending.claim.job_id for ending in endings if ending.outcome is Outcome.RETRIED and ending.wait <= 0]
 
     def _end_one(self, connection: Connection, ending: Ending, preserve: bool) -> None:
         failure = ending.failure
@@ -188,8 +195,3 @@ class Accounts:
 def _is_plain(ending: Ending) -> bool:
     """Whether to write an ending down takes no more than to finish the job."""
     return ending.outcome is Outcome.FINISHED and ending.claim.concurrency_key is None
-
-
-def _is_back_in_line(ending: Ending) -> bool:
-    """Whether the job is to run again at once."""
-    return ending.outcome is Outcome.RETRIED and ending.wait <= 0

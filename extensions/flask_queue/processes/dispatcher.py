@@ -60,7 +60,7 @@ class Dispatcher(Process):
     def dispatch(self) -> int:
         """Move one batch of due jobs on; how many there were."""
         size = self.runtime.client.transact(
-            lambda connection: dispatch(connection, self.runtime.definitions, batch_size=self.batch_size), is_news=bool
+            lambda connection: dispatch(connection, self.runtime.definitions, batch_size=self.batch_size)
         )
         if size:
             self.runtime.events.emit("dispatch_scheduled", batch_size=self.batch_size, size=size)
@@ -91,7 +91,7 @@ class Dispatcher(Process):
             if self.stopping:
                 break
             self._last_key = key  # before: one that fails must not keep the round from those behind it
-            size = self.runtime.client.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1), is_news=bool)
-            if size:
-                self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=size, key=key)
+            ids = self.runtime.client.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1))
+            if ids:
+                self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=len(ids), key=key)
         return len(keys) == self.batch_size

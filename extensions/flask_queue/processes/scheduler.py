@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from ..client.recurring import job_of
@@ -141,7 +142,7 @@ class Scheduler(Process):
                     job = job_of(client, row)
 
                 first, fact["job_id"] = client.transact(
-                    lambda connection: recurring.enqueue_tick(connection, row.key, instant, job)
+                    lambda connection: recurring.enqueue_tick(connection, row.key, instant, job), is_news=itemgetter(1)
                 )
                 fact["skipped"] = not first
             except Exception as error:  # reported with its task; the next tick, and the other tasks, go on

@@ -146,8 +146,8 @@ class Worker(Process):
             if not self._exchange.is_settled:
                 self._busy_at = time.monotonic()
             self._pause = _FIRST_PAUSE
-            if look:
-                self._listener.repair()
+            if look and self._listener.repair():
+                self._looked_at = float("-inf")
         except Exception as error:  # endings are kept, and tried again after a pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             self.runtime.handle_thread_error(error)

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -51,7 +52,7 @@ class Maintenance:
             dead = registration.lock_dead(connection, threshold=threshold, except_id=own_id, limit=PRUNE_BATCH)
             return list(dead), self._bury(connection, [(row, _pruned(row)) for row in dead])
 
-        dead, job_ids = self._runtime.client.transact(work)
+        dead, job_ids = self._runtime.client.transact(work, is_news=itemgetter(1))
         if dead:
             self._runtime.events.emit("prune_processes", size=len(dead), process_ids=[row.id for row in dead])
             self._tell(job_ids, [row.id for row in dead])
@@ -65,7 +66,8 @@ class Maintenance:
             unblock(connection, lost.keys, self._runtime.definitions)
             return lost
 
-        self._tell(self._runtime.client.transact(work).job_ids, [])
+        lost = self._runtime.client.transact(work, is_news=lambda lost: lost.job_ids)
+        self._tell(lost.job_ids, [])
 
     def bury_child(self, pid: int, hostname: str, status: int) -> None:
         """End the jobs of a child that died without leaving the registry.
@@ -77,7 +79,7 @@ class Maintenance:
             row = registration.find(connection, pid=pid, hostname=hostname, supervisor_id=self._own_id)
             return row, self._bury(connection, [(row, _exited(status))]) if row is not None else []
 
-        row, job_ids = self._runtime.client.transact(work)
+        row, job_ids = self._runtime.client.transact(work, is_news=itemgetter(1))
         if row is not None:
             self._tell(job_ids, [row.id])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -69,6 +70,25 @@ def test_an_announcement_reaches_every_listener_once(database: Database) -> None
 
 def test_an_announcement_to_nobody_is_no_error(database: Database) -> None:
     Announcer(database).announce()
+
+
+@pytest.mark.behaviour("C14")
+def test_an_announcement_is_no_error_where_too_many_files_are_open(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it tells of has been committed: whoever got an error would do it again."""
+
+    def refuse() -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    listener, announcer = Listener(database), Announcer(database)
+    listener.open()
+    with monkeypatch.context() as patch:
+        patch.setattr("flask_queue.wakeup._datagram_socket", refuse)
+        announcer.announce()
+        assert not has_mail(listener)
+    announcer._listed_at = float("-inf")
+    announcer.announce()
+    assert has_mail(listener)
+    listener.close()
 
 
 def test_a_full_mailbox_holds_nobody_up(database: Database) -> None:

@@ -210,8 +210,10 @@ def test_another_worker_hears_of_what_one_that_ends_has_to_leave(app: Flask, que
         with worker(queue, polling_interval=30):
             time.sleep(0.3)  # until it has looked in vain
             ending.stop()
+            eventually(lambda: not ending._exchange.has_room)  # else it would take the job again itself
             gate.opened.set()
             wait_for(queue, finished=1, timeout=10)
+            assert ending.held, "it waits for the other job still"
             is_retried.set()
     wait_for(queue, finished=2)
 
@@ -226,31 +228,83 @@ def listener(app: Flask, queue: FlaskQueue) -> Iterator[Listener]:
 
 
 def hears(listener: Listener) -> bool:
-    ready, _, _ = select.select(listener.descriptors(), [], [], 0.2)
-    return bool(ready)
+    """Whether it hears something soon; not at once, as PostgreSQL does not wait for who listens."""
+    return bool(select.select(listener.descriptors(), [], [], 5)[0]) and listener.drain()
+
+
+def is_quiet(listener: Listener) -> bool:
+    return not select.select(listener.descriptors(), [], [], 0.2)[0]
 
 
 @pytest.mark.behaviour("C14")
 def test_each_job_that_is_ready_is_announced_once(queue: FlaskQueue, listener: Listener) -> None:
-    """On PostgreSQL by the server alone, although it could be heard in the mailbox as well."""
     job = plain(queue)
-    for enqueue in (job.enqueue, lambda: queue.enqueue_all([job.build()])):
+    for enqueue in (job.enqueue, lambda: queue.enqueue_all([job.build(), job.using(wait=60).build()])):
         enqueue()
         assert hears(listener)
-        assert listener.drain()
-        assert not hears(listener)
+        assert is_quiet(listener)
     job.using(wait=60).enqueue()
-    assert not hears(listener)
+    queue.enqueue_all([job.using(wait=60).build()])
+    assert is_quiet(listener)
 
 
 @pytest.mark.behaviour("C14")
 @pytest.mark.databases("postgresql")
-def test_the_mailbox_is_listened_to_when_the_server_is_no_longer(queue: FlaskQueue, listener: Listener) -> None:
+def test_the_mailbox_is_listened_to_only_while_the_server_cannot_be_heard(queue: FlaskQueue, listener: Listener) -> None:
+    queue.client.announcer.announce()
+    assert is_quiet(listener)
     listener._notifications.close()  # type: ignore[union-attr]
+    assert hears(listener)
     plain(queue).enqueue()
     assert hears(listener)
-    assert listener.drain()
-    assert not hears(listener)
+    assert is_quiet(listener)
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.parametrize("queues", [("*",), ("default",)])
+def test_what_a_worker_takes_itself_is_not_announced(
+    queue: FlaskQueue, listener: Listener, gate: Gate, queues: tuple[str, ...]
+) -> None:
+    """The next job of a key, which its ending lets in."""
+
+    @queue.job(name="limited", concurrency=Concurrency(key=lambda: "key", to=1))
+    def limited() -> None:
+        gate.enter()
+
+    with worker(queue, queues=queues, threads=1, polling_interval=30):
+        limited.enqueue()
+        limited.enqueue()
+        eventually(lambda: gate.inside == 1)
+        while not is_quiet(listener):
+            listener.drain()
+        gate.opened.set()
+        wait_for(queue, finished=2)
+    assert is_quiet(listener)
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.databases("postgresql")
+def test_who_listens_to_the_server_again_looks_once_more(
+    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what has become ready between its look and its LISTEN."""
+    job = plain(queue)
+    with worker(queue, polling_interval=30) as one:
+        eventually(lambda: one._listener.hears_all)
+        time.sleep(0.3)  # until it has looked in vain
+        listen = one._listener._open_notifications
+
+        def listen_late() -> None:
+            with app.app_context():
+                job.enqueue()
+            listen()
+
+        monkeypatch.setattr(one._listener, "_open_notifications", listen_late)
+        one._listener._notifications.close()  # type: ignore[union-attr]
+        one._looked_at = float("-inf")
+        one._alarm.wake()
+        wait_for(queue, finished=1, timeout=10)
+        assert one._listener.hears_all
 
 
 def looks(one: Worker, *, during: float) -> int:
