@@ -15,7 +15,7 @@ from .interleaving import at_once, times
 
 
 def unblock_all(queue: FlaskQueue, *keys: str, at_most: int | None = None) -> int:
-    return queue.database.transact(lambda connection: unblock(connection, keys, queue.definitions, at_most=at_most))
+    return len(queue.database.transact(lambda connection: unblock(connection, keys, queue.definitions, at_most=at_most)))
 
 
 def redeclare(queue: FlaskQueue, **rule: object) -> None:
