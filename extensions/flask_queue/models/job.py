@@ -74,7 +74,9 @@ is_claimed = _is(State.CLAIMED)
 is_finished = _is(State.FINISHED)
 is_failed = _is(State.FAILED)
 #: A limited job holds a slot of its key, until it expires.
-holds_slot = _is(State.READY, State.CLAIMED)
+#: In the index of keys these come behind the blocked ones, of which there may be many: PostgreSQL, if it has not counted them,
+#: would rather read them than search for two states.
+holds_slot = _is(State.READY, State.CLAIMED) & (jobs.c.state > literal_column(f"'{State.BLOCKED.value}'", String))
 #: States in which a limited job stands in line for its key or holds a slot of it.
 #: The cheaper question first: SQLite asks it of every row that is written.
 is_in_line = jobs.c.concurrency_key.is_not(None) & _is(State.READY, State.CLAIMED, State.BLOCKED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, null, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, null, select
 
 from ..database import HeadsOfLines, Prepared, Step, committed_or_null, now_plus
 from ..jobs.definition import JobDefinition
@@ -14,7 +14,7 @@ from .moves import those_still, to_state
 from .slots import Slots, holders, rule_of
 
 
-class _Waiting(NamedTuple):
+class Waiting(NamedTuple):
     """What decides on the admission of a blocked job."""
 
     id: int
@@ -30,20 +30,31 @@ class _Waiting(NamedTuple):
 
 def _line(key: ColumnElement[str], count: ColumnElement[int], held: ColumnElement[Any]) -> Select[Any]:
     return (
-        select(*(jobs.c[name] for name in _Waiting._fields[:-1]), held)
+        select(*(jobs.c[name] for name in Waiting._fields[:-1]), held)
         .where(jobs.c.concurrency_key == key, is_blocked, is_in_line)
         .order_by(jobs.c.priority, jobs.c.id)
         .limit(count)
     )
 
 
+def _counted_line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
+    return _line(key, count, committed_or_null(holders(key)))
+
+
 # Whoever holds such a row is about to take it out of the line, so it is passed over rather than waited for.
-_HEAD = HeadsOfLines(lambda key, count: _line(key, count, committed_or_null(holders(key))), lock=True)
+_HEAD = HeadsOfLines(_counted_line, lock=True)
+_FIRST = HeadsOfLines(_counted_line, lock=False)
 # Whoever is counted beside each row of a line is counted as often as it has rows.
 _REST = HeadsOfLines(lambda key, count: _line(key, count, null()), lock=True)
 _TO_READY = to_state(State.READY, those_still(State.BLOCKED), {"expires_at": now_plus(jobs.c.concurrency_duration)})
+# Not min(): a planner who takes the blocked jobs for few, as he has not counted them yet, would read all of them for it.
 _NEXT_KEY = Prepared(
-    lambda: select(func.min(jobs.c.concurrency_key)).where(is_blocked, is_in_line, jobs.c.concurrency_key > bindparam("after"))
+    lambda: (
+        select(jobs.c.concurrency_key)
+        .where(is_blocked, is_in_line, jobs.c.concurrency_key > bindparam("after"))
+        .order_by(jobs.c.concurrency_key)
+        .limit(1)
+    )
 )
 
 
@@ -74,9 +85,9 @@ def unblock(
 
 def _admit(
     rows: Iterable[Sequence[Any]], connection: Connection, slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]]
-) -> list[_Waiting]:
+) -> list[Waiting]:
     """Let in as many of these jobs as find a slot."""
-    waiting = [_Waiting(*row) for row in rows]
+    waiting = [Waiting(*row) for row in rows]
     for job in waiting:
         slots.know(job.concurrency_key, job.held)
     admitted = [
@@ -88,7 +99,7 @@ def _admit(
 
 
 def _room_for_more(
-    first: _Waiting, slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]], at_most: int | None
+    first: Waiting, slots: Slots, definitions: Mapping[str, JobDefinition[Any, Any]], at_most: int | None
 ) -> int:
     """How many more of a key may come in behind the first. Where there is no limit any more, each lets one in."""
     rule = rule_of(first, definitions)
@@ -100,8 +111,22 @@ def blocked_keys(connection: Connection, *, after: str = "", limit: int) -> list
     """Up to `limit` keys that have blocked jobs, sorted, from the one behind `after` on."""
     keys: list[str] = []
     while len(keys) < limit:
-        ((key,),) = _NEXT_KEY.rows(connection, {"after": keys[-1] if keys else after})
-        if key is None:
+        found = _NEXT_KEY.rows(connection, {"after": keys[-1] if keys else after})
+        if not found:
             break
-        keys.append(key)
+        keys.append(found[0][0])
     return keys
+
+
+def first_in_lines(connection: Connection, keys: Collection[str]) -> dict[str, Waiting]:
+    """The blocked job of each of `keys` that comes next: a look that locks nothing."""
+    found = (Waiting(*row) for row in _FIRST.rows(connection, dict.fromkeys(keys, 1)))
+    return {first.concurrency_key: first for first in found}
+
+
+def may_come_in(first: Waiting | None, definitions: Mapping[str, JobDefinition[Any, Any]]) -> bool:
+    """Whether the first of a line, if there is one, may find a slot. Where all are taken, who ends next sees to it."""
+    if first is None:
+        return False
+    rule = rule_of(first, definitions)
+    return rule is None or first.held is None or first.held < rule.to

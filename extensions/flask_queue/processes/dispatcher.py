@@ -9,7 +9,7 @@ from typing import Any
 from ..config import DispatcherOptions
 from ..models.process import Kind
 from ..operations.dispatch import anything_due, dispatch
-from ..operations.unblock import blocked_keys, unblock
+from ..operations.unblock import blocked_keys, first_in_lines, may_come_in, unblock
 from .registered import Process
 from .runtime import Runtime
 
@@ -87,10 +87,13 @@ class Dispatcher(Process):
         definitions = self.runtime.definitions
         with self.runtime.database.connect() as connection:
             keys = blocked_keys(connection, after=self._last_key, limit=self.batch_size)
+            firsts = first_in_lines(connection, keys)
         for key in keys:
             if self.stopping:
                 break
             self._last_key = key  # before: one that fails must not keep the round from those behind it
+            if not may_come_in(firsts.get(key), definitions):  # most keys: a transaction for each would be in everybody's way
+                continue
             ids = self.runtime.client.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1))
             if ids:
                 self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=len(ids), key=key)

@@ -26,7 +26,7 @@ from flask_queue.models.job import State, jobs
 from flask_queue.operations.claim import Claim
 from flask_queue.operations.dispatch import dispatch
 from flask_queue.operations.recover import MAX_CRASHES
-from flask_queue.operations.unblock import blocked_keys, unblock
+from flask_queue.operations.unblock import blocked_keys, first_in_lines, may_come_in, unblock
 from tests.harness.databases import empty_tables
 from tests.harness.tables import Tables
 
@@ -310,11 +310,13 @@ class Machine(RuleBasedStateMachine):
     def look_after_blocked_jobs(self) -> None:
         with self.queue.database.connect() as connection:
             keys = blocked_keys(connection, limit=100)
+            firsts = first_in_lines(connection, keys)
         assert keys == sorted({job.key or "" for job in self.model.in_state(State.BLOCKED)})
         for key in keys:
-            self.queue.database.transact(
-                lambda connection, key=key: unblock(connection, [key], self.queue.definitions, at_most=1)  # type: ignore[misc]
-            )
+            if may_come_in(firsts.get(key), self.queue.definitions):
+                self.queue.database.transact(
+                    lambda one, key=key: unblock(one, [key], self.queue.definitions, at_most=1)  # type: ignore[misc]
+                )
             self.model.let_in(key, at_most=1)
 
     def lose_claims_of(self, worker: WorkerByHand) -> list[Job]:

@@ -25,7 +25,8 @@ from flask_queue.operations.dispatch import anything_due, dispatch
 from flask_queue.operations.failure import Failure
 from flask_queue.operations.recover import fail_orphans, fail_unknown, release
 from flask_queue.operations.selectors import Selector, ready_names
-from flask_queue.operations.unblock import blocked_keys, unblock
+from flask_queue.operations.slots import Slots
+from flask_queue.operations.unblock import blocked_keys, first_in_lines, unblock
 
 from .by_hand import WorkerByHand
 from .declared import limited, plain
@@ -135,6 +136,9 @@ class Steps:
     def find_blocked_keys(self) -> None:
         self.transact(lambda one: blocked_keys(one, limit=20))
 
+    def look_at_blocked_keys(self) -> None:
+        self.transact(lambda one: first_in_lines(one, ["limited/key-1", "limited/key-2"]))
+
     def unblock(self) -> None:
         self.worker.finish(self.of_key)
         self.queue.database.transact(lambda one: unblock(one, [f"limited/key-{n}" for n in range(30)], self.queue.definitions))
@@ -230,6 +234,24 @@ def _effort_of(queue: FlaskQueue, look: Callable[[FlaskQueue, Connection], Any])
     with statements_of(queue.database) as statements, queue.database.connect() as connection:
         look(queue, connection)
     return max(effort(queue.database, text, parameters) for text, parameters in statements if "queue_jobs" in text)
+
+
+@pytest.mark.behaviour("C17")
+def test_long_lines_of_keys_are_not_read_when_nobody_has_counted_them(
+    app: Flask, queue: FlaskQueue, database_name: str
+) -> None:
+    """PostgreSQL counted when no job was blocked: it read all of them to find a key, and all of a key to count who holds it."""
+    fill(queue, finished=20_000)
+    job = limited(queue)
+    queue.enqueue_all([job.build(f"key-{number % 50}") for number in range(5_000)])
+    looks: list[Callable[[Connection], Any]] = [
+        lambda one: blocked_keys(one, limit=5),
+        lambda one: first_in_lines(one, ["limited/key-0"]),
+        lambda one: unblock(one, ["limited/key-0"], queue.definitions),
+        lambda one: Slots(one, ["limited/key-0"]).free("limited/key-0", 1),
+    ]
+    reads = [_effort_of(queue, lambda queue, one, look=look: look(one)) for look in looks]  # type: ignore[misc]
+    assert [read for read in reads if read >= LITTLE[database_name]] == []
 
 
 @pytest.mark.behaviour("C17")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from flask_queue.config import DispatcherOptions
 from flask_queue.processes.dispatcher import Dispatcher
 from tests.flask_queue.operations.by_hand import WorkerByHand, ago, change
 from tests.flask_queue.operations.declared import limited, plain
+from tests.flask_queue.operations.plans import statements_of
 from tests.harness.tables import Tables
 
 from .running import running, wait_for, worker
@@ -111,6 +113,25 @@ def test_it_looks_after_forgotten_jobs_at_its_start_and_then_now_and_then(
         one.poll()
         assert tables.states()["ready"] == ready
     assert tables.states() == {"finished": 10, "ready": 5}
+    one.runtime.database.dispose()
+
+
+@pytest.mark.behaviour("F15")
+@pytest.mark.databases("sqlite", "postgresql")
+def test_that_look_locks_nothing_where_all_slots_are_taken(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    """It would take SQLite's write lock for each of a thousand keys, as it begins."""
+    job = limited(queue)
+    first, *_ = [job.enqueue("a"), job.enqueue("a"), job.enqueue("b"), job.enqueue("b")]
+    one = dispatcher(queue)
+    with statements_of(one.runtime.database) as statements:
+        one.poll()
+        assert statements
+        assert not [text for text, _ in statements if re.search("BEGIN|UPDATE", text)]
+        change(queue, first.id, expires_at=ago(1))
+        one.concurrency_maintenance_interval = 0
+        one.poll()
+        assert len([text for text, _ in statements if text.startswith("UPDATE")]) == 1
+    assert tables.states() == {"ready": 3, "blocked": 1}
     one.runtime.database.dispose()
 
 
