@@ -138,7 +138,11 @@ class Listener:
 
     @property
     def hears_all(self) -> bool:
-        """Whether everybody who makes jobs ready can be heard, on whatever host: through the server itself."""
+        """Whether everybody who makes jobs ready should be heard: through the server, or as all are on this host."""
+        return self._hears_server or (self._socket is not None and self._database.is_of_this_host)
+
+    @property
+    def _hears_server(self) -> bool:
         return self._notifications is not None and not self._notifications.closed
 
     def descriptors(self) -> list[int]:
@@ -146,7 +150,7 @@ class Listener:
 
         A datagram comes later than NOTIFY, and would wake the worker once more while it begins the job.
         """
-        if self._notifications is not None and self.hears_all:
+        if self._notifications is not None and self._hears_server:
             return [self._notifications.fileno()]
         return [self._socket.fileno()] if self._socket is not None else []
 
@@ -178,15 +182,21 @@ class Listener:
 
         :return: whether it has just begun to: what was said until then has not been heard.
         """
-        if self.hears_all:
+        if not self._can_listen or self._hears_server:
             return False
         self._open_notifications()
-        return self.hears_all
+        return self._hears_server
+
+    def renew(self) -> None:
+        """Listen anew, as something was not heard: a router has dropped the connection, or the mailbox was tidied up."""
+        self.close()
+        self.open()
 
     def close(self) -> None:
         """Stop listening and tidy up."""
         if self._socket is not None:
             self._socket.close()
+            self._socket = None
         if self._address is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._address)

@@ -70,6 +70,11 @@ class Database:
         return f"<Database {self.url!r}>"
 
     @property
+    def is_of_this_host(self) -> bool:
+        """Whether nobody on another host can use it."""
+        return self.dialect_name == "sqlite"
+
+    @property
     def can_notify(self) -> bool:
         """Whether it carries messages between hosts."""
         return self.dialect_name == "postgresql"

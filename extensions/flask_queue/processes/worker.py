@@ -29,7 +29,9 @@ from .runtime import Runtime
 #: Pauses between tries to write endings down while the database is away, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 #: A worker that can hear of all jobs and has had none for `QUIET_AFTER` seconds looks for others no more often than this.
-QUIET_AFTER, QUIET_INTERVAL = 10.0, 0.5
+QUIET_AFTER, QUIET_INTERVAL = 10.0, 1.0
+#: Once it has found one of which it had not heard, it does not rely on its ears for so long, in seconds.
+DOUBT = 3600.0
 #: How long an ending waits at most for others to be written down with it while there is more to run, in seconds.
 ENDING_DELAY = 0.002
 
@@ -63,6 +65,8 @@ class Worker(Process):
         self._looked_at = float("-inf")
         #: When it last had something to do.
         self._busy_at = time.monotonic()
+        #: Until when not to rely on hearing of jobs.
+        self._doubts_until = float("-inf")
         #: The main thread looks after the others every ENDING_DELAY, so that nobody has to wake it.
         self._is_watching = False
         self._settled_before = 0
@@ -123,8 +127,12 @@ class Worker(Process):
     @property
     def _interval(self) -> float:
         """How long it is from one look to the next, in seconds."""
-        is_quiet = self._listener.hears_all and time.monotonic() - self._busy_at >= QUIET_AFTER
-        return max(self.polling_interval, QUIET_INTERVAL) if is_quiet else self.polling_interval
+        return max(self.polling_interval, QUIET_INTERVAL) if self._is_quiet else self.polling_interval
+
+    @property
+    def _is_quiet(self) -> bool:
+        moment = time.monotonic()
+        return moment - self._busy_at >= QUIET_AFTER and moment >= self._doubts_until and self._listener.hears_all
 
     def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
         deadline = self._pool.next_deadline()
@@ -141,7 +149,11 @@ class Worker(Process):
         if look:
             self._looked_at = time.monotonic()
         try:
-            has_more = not (peek and self._exchange.has_room) or self._accounts.anything_ready()
+            peek = peek and self._exchange.has_room
+            has_more = not peek or self._accounts.anything_ready()
+            if peek and has_more and self._is_quiet:
+                self._doubts_until = time.monotonic() + DOUBT
+                self._listener.renew()
             self._exchange.settle(look=look and has_more)
             if not self._exchange.is_settled:
                 self._busy_at = time.monotonic()

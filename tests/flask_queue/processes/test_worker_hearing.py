@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import threading
 import time
@@ -326,11 +327,38 @@ def test_who_hears_of_all_jobs_seldom_looks_when_there_have_been_none_for_long(
         assert looks(one, during=0.5) > 10
         time.sleep(1.0)
         quiet = looks(one, during=1.0)
-        assert quiet <= 3 if one._listener.hears_all else quiet > 20
+        assert quiet <= 2 if one._listener.hears_all else quiet > 20
         plain(queue).enqueue()
         wait_for(queue, finished=1)
         assert looks(one, during=0.5) > 10
     assert one._listener.hears_all is False  # it has ended
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.databases("sqlite", "postgresql")
+def test_who_finds_a_job_of_which_nobody_told_looks_often_and_listens_anew(
+    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A router has dropped the connection, an enqueuer is another user, the place for temporary files was emptied."""
+    monkeypatch.setattr(flask_queue.processes.worker, "QUIET_AFTER", 0.0)
+    job = plain(queue)
+    with worker(queue, polling_interval=0.02) as one:
+        assert looks(one, during=1.0) <= 2
+        deafen(one._listener)
+        job.enqueue()
+        wait_for(queue, finished=1)
+        assert looks(one, during=1.0) > 20
+        one.polling_interval = 30
+        time.sleep(0.1)  # until it has looked for the last time
+        job.enqueue()
+        wait_for(queue, finished=2, timeout=5)
+
+
+def deafen(listener: Listener) -> None:
+    if listener._notifications is not None:
+        listener._notifications.execute("UNLISTEN *")
+    assert listener._address is not None
+    os.unlink(listener._address)
 
 
 @pytest.mark.behaviour("C14")
