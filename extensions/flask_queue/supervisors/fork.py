@@ -163,23 +163,19 @@ class ForkSupervisor(Supervisor):
 
     # --- ending -----------------------------------------------------------------------------------
 
+    def any_child_lives(self) -> bool:
+        self._reap()
+        return bool(self._children)
+
+    def tell_children_to_end(self) -> None:
+        self._signal_all(signal.SIGQUIT if self.quitting else signal.SIGTERM)
+
     def end_children(self) -> None:
-        asked_to_quit = self.quitting
-        self._signal_all(signal.SIGQUIT if asked_to_quit else signal.SIGTERM)
-        deadline = time.monotonic() + self.end_timeout()
-        while self._children and time.monotonic() < deadline:
-            self._alarm.nap(min(0.2, max(0.0, deadline - time.monotonic())))
-            self._reap()
-            self.attempt(self.beat_if_due)
-            if self.quitting and not asked_to_quit:
-                asked_to_quit = True
-                self._signal_all(signal.SIGQUIT)
-                deadline = time.monotonic() + self.end_timeout()
+        super().end_children()
         killed = set(self._children)
         self._signal_all(signal.SIGKILL)
-        while self._children:
+        while self.any_child_lives():
             self._alarm.nap(0.05)
-            self._reap()
         for pid in killed:  # their jobs go back into the queue, as we have ended them ourselves
             self._unburied.pop(pid, None)
         self._bury()

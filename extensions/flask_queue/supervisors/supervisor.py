@@ -165,9 +165,28 @@ class Supervisor(Process):
         """Notice which children died, and vacate their roles."""
         raise NotImplementedError
 
-    def end_children(self) -> None:
-        """Stop all children: in good order, then by force when their time is up."""
+    def any_child_lives(self) -> bool:
+        """Whether any child has not ended yet."""
         raise NotImplementedError
+
+    def tell_children_to_end(self) -> None:
+        """Ask all children to end, in good order or, if this one is `quitting`, at once."""
+        raise NotImplementedError
+
+    # --- ending -----------------------------------------------------------------------------------
+
+    def end_children(self) -> None:
+        """Have all children end, until their time is up. Whoever is told to quit meanwhile passes that on."""
+        told_to_quit = self.quitting
+        self.tell_children_to_end()
+        deadline = time.monotonic() + self.end_timeout()
+        while self.any_child_lives() and time.monotonic() < deadline:
+            self._alarm.nap(min(0.2, max(0.0, deadline - time.monotonic())))
+            self.attempt(self.beat_if_due)
+            if self.quitting and not told_to_quit:
+                told_to_quit = True
+                self.tell_children_to_end()
+                deadline = time.monotonic() + self.end_timeout()
 
     def end_timeout(self) -> float:
         """How long children may take to end from now on, in seconds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
 from ..config import Configuration
@@ -54,19 +53,10 @@ class ThreadSupervisor(Supervisor):
                 self.runtime.events.emit("replace_process", pid=self.pid, kind=child.role.kind, how="ended")
                 self.vacate(child.role)
 
-    def end_children(self) -> None:
-        asked_to_quit = self.quitting
-        self._tell_all()
-        deadline = time.monotonic() + self.end_timeout()
-        while any(child.thread.is_alive() for child in self._children) and time.monotonic() < deadline:
-            self._alarm.nap(0.1)
-            self.attempt(self.beat_if_due)
-            if self.quitting and not asked_to_quit:
-                asked_to_quit = True
-                self._tell_all()
-                deadline = time.monotonic() + self.end_timeout()
+    def any_child_lives(self) -> bool:
+        return any(child.thread.is_alive() for child in self._children)
 
-    def _tell_all(self) -> None:
+    def tell_children_to_end(self) -> None:
         for child in self._children:
             if self.quitting:
                 child.process.quit()
