@@ -190,6 +190,7 @@ class Listener:
     def renew(self) -> None:
         """Listen anew, as something was not heard: a router has dropped the connection, or the mailbox was tidied up."""
         self.close()
+        self._database.dispose()  # a router drops all that idle, and to ask one of these whether it lives would take for ever
         self.open()
 
     def close(self) -> None:
@@ -198,8 +199,9 @@ class Listener:
             self._socket.close()
             self._socket = None
         if self._address is not None:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # it is gone, or somebody else has something in its place
                 os.unlink(self._address)
+            self._address = None
         if self._notifications is not None:
             with contextlib.suppress(Exception):
                 self._notifications.close()

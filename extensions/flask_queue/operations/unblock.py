@@ -37,13 +37,9 @@ def _line(key: ColumnElement[str], count: ColumnElement[int], held: ColumnElemen
     )
 
 
-def _counted_line(key: ColumnElement[str], count: ColumnElement[int]) -> Select[Any]:
-    return _line(key, count, committed_or_null(holders(key)))
-
-
 # Whoever holds such a row is about to take it out of the line, so it is passed over rather than waited for.
-_HEAD = HeadsOfLines(_counted_line, lock=True)
-_FIRST = HeadsOfLines(_counted_line, lock=False)
+_HEAD = HeadsOfLines(lambda key, count: _line(key, count, committed_or_null(holders(key))), lock=True)
+_FIRST = HeadsOfLines(lambda key, count: _line(key, count, holders(key)), lock=False)
 # Whoever is counted beside each row of a line is counted as often as it has rows.
 _REST = HeadsOfLines(lambda key, count: _line(key, count, null()), lock=True)
 _TO_READY = to_state(State.READY, those_still(State.BLOCKED), {"expires_at": now_plus(jobs.c.concurrency_duration)})
@@ -119,7 +115,10 @@ def blocked_keys(connection: Connection, *, after: str = "", limit: int) -> list
 
 
 def first_in_lines(connection: Connection, keys: Collection[str]) -> dict[str, Waiting]:
-    """The blocked job of each of `keys` that comes next: a look that locks nothing."""
+    """The blocked job of each of `keys` that comes next: a look that locks nothing.
+
+    It is to be a transaction by itself: within a longer one, MySQL and MariaDB may count who held a key when that began.
+    """
     found = (Waiting(*row) for row in _FIRST.rows(connection, dict.fromkeys(keys, 1)))
     return {first.concurrency_key: first for first in found}
 

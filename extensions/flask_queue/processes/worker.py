@@ -30,8 +30,8 @@ from .runtime import Runtime
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 #: A worker that can hear of all jobs and has had none for `QUIET_AFTER` seconds looks for others no more often than this.
 QUIET_AFTER, QUIET_INTERVAL = 10.0, 1.0
-#: Once it has found one of which it had not heard, it does not rely on its ears for so long, in seconds.
-DOUBT = 3600.0
+#: If it then finds one, and does not hear of it within `LATE_NEWS` seconds, it does not rely on hearing for `DOUBT` seconds.
+LATE_NEWS, DOUBT = 0.1, 3600.0
 #: How long an ending waits at most for others to be written down with it while there is more to run, in seconds.
 ENDING_DELAY = 0.002
 
@@ -65,6 +65,8 @@ class Worker(Process):
         self._looked_at = float("-inf")
         #: When it last had something to do.
         self._busy_at = time.monotonic()
+        #: When it found a job of which it has not heard yet, if it did.
+        self._unheard_at: float | None = None
         #: Until when not to rely on hearing of jobs.
         self._doubts_until = float("-inf")
         #: The main thread looks after the others every ENDING_DELAY, so that nobody has to wake it.
@@ -102,12 +104,14 @@ class Worker(Process):
         self._accounts.process_id = self.id
 
     def work(self) -> None:
+        self._busy_at = time.monotonic()  # only from here on does it find jobs as soon as it hears of them
         self._pool.start()
         super().work()
 
     def poll(self) -> float:
         self._is_watching = False  # from here on, who leaves something to us wakes us
-        has_news = self._alarm.has_heard and self._listener.drain()
+        has_news = (self._alarm.has_heard or self._unheard_at is not None) and self._listener.drain()
+        self._judge_hearing(has_news)
         look = has_news or time.monotonic() - self._looked_at >= self._interval
         are_settling = self._exchange.settled != self._settled_before
         is_moving = self._pool.push() or are_settling
@@ -134,10 +138,22 @@ class Worker(Process):
         moment = time.monotonic()
         return moment - self._busy_at >= QUIET_AFTER and moment >= self._doubts_until and self._listener.hears_all
 
+    def _judge_hearing(self, has_news: bool) -> None:
+        """Was a job found a moment before its news came, or will that never come?"""
+        if has_news:
+            self._unheard_at = None
+        elif self._unheard_at is not None and time.monotonic() - self._unheard_at >= LATE_NEWS:
+            self._unheard_at = None
+            self._doubts_until = time.monotonic() + DOUBT
+            self._listener.renew()
+            self._look_again()
+
     def nap(self, seconds: float, descriptors: Sequence[int] = ()) -> None:
         deadline = self._pool.next_deadline()
         if deadline is not None:
             seconds = min(seconds, max(0.0, deadline - time.monotonic()))
+        if self._unheard_at is not None:
+            seconds = min(seconds, LATE_NEWS)
         # A full worker is woken by its own threads; news of other jobs would only keep it from sleeping.
         self._is_deaf = not self._exchange.has_room or self._exchange.failing
         super().nap(seconds, descriptors if self._is_deaf else self._listener.descriptors())
@@ -152,17 +168,21 @@ class Worker(Process):
             peek = peek and self._exchange.has_room
             has_more = not peek or self._accounts.anything_ready()
             if peek and has_more and self._is_quiet:
-                self._doubts_until = time.monotonic() + DOUBT
-                self._listener.renew()
+                self._unheard_at = time.monotonic()
             self._exchange.settle(look=look and has_more)
             if not self._exchange.is_settled:
                 self._busy_at = time.monotonic()
             self._pause = _FIRST_PAUSE
             if look and self._listener.repair():
-                self._looked_at = float("-inf")
+                self._look_again()
         except Exception as error:  # endings are kept, and tried again after a pause
+            self._busy_at = time.monotonic()  # what it has heard of is still to be found
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             self.runtime.handle_thread_error(error)
+
+    def _look_again(self) -> None:
+        """For jobs that became ready while it was not listening, which is nobody's fault."""
+        self._looked_at, self._busy_at = float("-inf"), time.monotonic()
 
     def _thread_done(self, ending: Ending) -> None:
         self._exchange.hand_in(ending)

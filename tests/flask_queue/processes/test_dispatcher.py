@@ -117,7 +117,6 @@ def test_it_looks_after_forgotten_jobs_at_its_start_and_then_now_and_then(
 
 
 @pytest.mark.behaviour("F15")
-@pytest.mark.databases("sqlite", "postgresql")
 def test_that_look_locks_nothing_where_all_slots_are_taken(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
     """It would take SQLite's write lock for each of a thousand keys, as it begins."""
     job = limited(queue)
