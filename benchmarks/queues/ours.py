@@ -22,8 +22,8 @@ from .base import Queue, url_of_worker
 db, queue = SQLAlchemy(), FlaskQueue()
 #: What `workers:` of queue.yml says for throughput, by job and database. Found by trying.
 TUNED = {
-    ("plain", "sqlite"): "threads: 10",
-    ("plain", "postgresql"): "threads: 20, processes: 2",
+    ("plain", "sqlite"): "prefetch: 97",
+    ("plain", "postgresql"): "prefetch: 97, processes: 2",
     ("async", "sqlite"): "coroutines: 100",
     ("async", "postgresql"): "coroutines: 100, processes: 2",
 }
