@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -135,6 +137,40 @@ def test_jobs_that_waited_when_it_began_are_no_reason_for_doubt(
         wait_for(queue, finished=1)
         time.sleep(0.5)
         assert looks(one, during=1.0) <= 2
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_claim_that_failed_is_no_reason_for_doubt(app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The news of the job was used up by it."""
+    monkeypatch.setattr(flask_queue.processes.worker, "QUIET_AFTER", 0.3)
+    job = plain(queue)
+    with worker(queue, polling_interval=0.02) as one:
+        time.sleep(0.6)
+        transact, failures = one._exchange._transact, iter([OSError("the network")])
+
+        def fail_once(*call: Any) -> Any:
+            for error in failures:
+                raise error
+            return transact(*call)
+
+        monkeypatch.setattr(one._exchange, "_transact", fail_once)
+        job.enqueue()
+        wait_for(queue, finished=1)
+        assert not list(failures), "it has failed"
+        time.sleep(0.2)
+        assert one._doubts_until == float("-inf")
+
+
+@pytest.mark.behaviour("C14")
+def test_something_in_the_place_of_its_mailbox_keeps_it_from_nothing(app: Flask, queue: FlaskQueue) -> None:
+    listener = Listener(queue.database)
+    listener.open()
+    address = Path(listener._address or "")
+    address.unlink()
+    address.mkdir()
+    listener.close()
+    address.rmdir()
 
 
 @pytest.mark.behaviour("C14")
