@@ -21,13 +21,16 @@ from .runtime import Runtime
 
 #: How long it is taken for granted whether any queue is paused, in seconds.
 PAUSES_TTL = 2.0
+#: A worker of all queues comes back for what it has let in and has no room for. It tells others of that no more often than
+#: this, in seconds: where most jobs are limited, news of each would cost more than they do.
+TELLING_INTERVAL = 0.1
 
 
 class _Moved(NamedTuple):
-    """What a transaction has claimed, and whether it has made jobs ready that it leaves to others."""
+    """What a transaction has claimed, and whether others are to be told of jobs that it has made ready and not claimed."""
 
     claims: list[Claim]
-    leaves_some: bool
+    is_news: bool
 
 
 class Accounts:
@@ -44,6 +47,8 @@ class Accounts:
         #: Whether any queue was paused, when somebody asked last.
         self._anything_paused = False
         self._asked_at = float("-inf")
+        #: When it last told others of jobs.
+        self._told_at = float("-inf")
         self._process_name = process_name
         #: The registration of the process, once it has one.
         self.process_id: int | None = None
@@ -89,9 +94,9 @@ class Accounts:
         once = not (has_room_for_both and self._coroutines_in_sight)
         is_one_move = is_plain and once and self._selector.takes_all and not self._anything_paused
         try:
-            claims, _ = self._runtime.client.transact(
+            claims, is_news = self._runtime.client.transact(
                 lambda connection: self._end_and_claim(connection, endings, room, once),
-                is_news=lambda moved: moved.leaves_some,
+                is_news=lambda moved: moved.is_news,
                 is_one_move=is_one_move,
             )
         except Exception as error:
@@ -101,7 +106,9 @@ class Accounts:
             # database is away this raises too.)
             self._runtime.client.transact(lambda connection: self._end(connection, endings))
             self._runtime.handle_thread_error(error)
-            claims = []
+            claims, is_news = [], False
+        if is_news:
+            self._told_at = time.monotonic()
         self._tell(endings, claims)
         have_missed = self._marks is not None and self._marks.have_missed
         return claims, have_missed or (has_room_for_both and self._has_left_out(claims, room, once))
@@ -116,9 +123,9 @@ class Accounts:
         if keys:
             ready += unblock(connection, keys, self._runtime.definitions, ahead=finished)
         claims = self._claim(connection, room, once, None if keys else finished)
-        # Who takes from all queues comes back for them: where many jobs are limited, news of each would cost more than they do.
-        is_for_others = not (room and self._selector.takes_all)
-        return _Moved(claims, is_for_others and not {claim.job_id for claim in claims}.issuperset(ready))
+        comes_back = bool(room) and self._selector.takes_all
+        may_tell = not comes_back or time.monotonic() - self._told_at >= TELLING_INTERVAL
+        return _Moved(claims, may_tell and not {claim.job_id for claim in claims}.issuperset(ready))
 
     def _finishing(self, endings: Sequence[Ending]) -> Step | None:
         claims = [ending.claim for ending in endings if ending.outcome is Outcome.FINISHED]

@@ -142,6 +142,7 @@ class Worker(Process):
         """Was a job found a moment before its news came, or will that never come?"""
         if has_news:
             self._unheard_at = None
+            self._busy_at = time.monotonic()  # there may be more of which nobody tells at once
         elif self._unheard_at is not None and time.monotonic() - self._unheard_at >= LATE_NEWS:
             self._unheard_at = None
             self._doubts_until = time.monotonic() + DOUBT

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
+import flask_queue.processes.accounts
 import flask_queue.processes.worker
 import flask_queue.wakeup
 from flask_queue import Concurrency, FlaskQueue, Retry, current_job
@@ -280,6 +281,40 @@ def test_what_a_worker_takes_itself_is_not_announced(
         gate.opened.set()
         wait_for(queue, finished=2)
     assert is_quiet(listener)
+
+
+@pytest.mark.behaviour("C14")
+@pytest.mark.parametrize(("interval", "times"), [(0.0, 2), (30.0, 1)])
+def test_what_a_worker_of_all_queues_lets_in_and_leaves_is_announced_now_and_then(
+    queue: FlaskQueue, listener: Listener, monkeypatch: pytest.MonkeyPatch, interval: float, times: int
+) -> None:
+    """An urgent job takes the place in which the next one of the key could have run."""
+    monkeypatch.setattr(flask_queue.processes.accounts, "TELLING_INTERVAL", interval)
+    turnstile = threading.Semaphore(0)
+    begun: list[str] = []
+
+    def begin(name: str) -> None:
+        begun.append(name)
+        assert turnstile.acquire(timeout=30)
+
+    limited = queue.job(begin, name="limited", concurrency=Concurrency(key=lambda name: "key", to=1))
+    urgent = queue.job(begin, name="urgent", priority=-1)
+    told = 0
+    with worker(queue, threads=1, polling_interval=30):
+        for _ in range(3):
+            limited.enqueue("limited")
+        for number in (1, 3):
+            eventually(lambda number=number: begun[number - 1 :] == ["limited"])
+            urgent.enqueue("urgent")
+            while not is_quiet(listener):
+                listener.drain()
+            turnstile.release()
+            eventually(lambda number=number: begun[number:] == ["urgent"])
+            told += not is_quiet(listener)
+            turnstile.release()
+        turnstile.release()
+        wait_for(queue, finished=5)
+    assert told == times
 
 
 @pytest.mark.behaviour("C14")

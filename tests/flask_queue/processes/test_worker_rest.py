@@ -38,7 +38,7 @@ def looks(one: Worker, *, during: float) -> int:
 def test_who_hears_of_all_jobs_seldom_looks_when_there_have_been_none_for_long(
     app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It looks often again as soon as it has something to do. Others, who may miss something, never cease to."""
+    """It looks often again as soon as it hears or has something to do. Others, who may miss something, never cease to."""
     monkeypatch.setattr(flask_queue.processes.worker, "QUIET_AFTER", 1.0)
     with worker(queue, polling_interval=0.02) as one:
         one._busy_at = time.monotonic()
@@ -46,6 +46,8 @@ def test_who_hears_of_all_jobs_seldom_looks_when_there_have_been_none_for_long(
         time.sleep(1.0)
         quiet = looks(one, during=1.0)
         assert quiet <= 2 if one._listener.hears_all else quiet > 20
+        queue.client.transact(lambda connection: "news of a job that somebody else takes")
+        assert looks(one, during=0.5) > 10
         plain(queue).enqueue()
         wait_for(queue, finished=1)
         assert looks(one, during=0.5) > 10
