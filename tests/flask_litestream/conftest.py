@@ -12,7 +12,7 @@ import pytest
 
 from flask_queue import FlaskQueue
 
-from .stage import Stage
+from .stage import Stage, close_engines, made
 from .visitors import add_login, role
 
 
@@ -35,6 +35,14 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing from the tester's environment speaks to Litestream."""
     for name in ("LITESTREAM_ACCESS_KEY_ID", "LITESTREAM_SECRET_ACCESS_KEY", "LITESTREAM_BIN", "AWS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_open_connections() -> Iterator[None]:
+    """No test leaves connections of its applications behind."""
+    yield
+    for app, db in list(made.items()):
+        close_engines(app, db)
 
 
 @pytest.fixture
@@ -71,10 +79,6 @@ def with_queue(stage: Stage) -> Iterator[Stage]:
     with stage.running():
         stage.wait_until_synced()
         yield stage
-    with stage.app.app_context():
-        stage.db.session.remove()
-        for engine in stage.db.engines.values():
-            engine.dispose()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -25,6 +26,8 @@ from flask_queue import FlaskQueue
 from ..harness.waiting import eventually
 
 NAMES = ("primary", "queue")
+#: The applications that a test has made and still has.
+made: WeakKeyDictionary[Flask, SQLAlchemy] = WeakKeyDictionary()
 
 
 @dataclass
@@ -131,6 +134,7 @@ def make_app(folder: Path, db: SQLAlchemy, litestream: FlaskLitestream, queue: F
     if queue is not None:
         queue.init_app(app, db)
     litestream.init_app(app, db, queue)
+    made[app] = db
     close_engines(app, db)
     return app
 
@@ -148,6 +152,7 @@ def own_file(folder: Path, *lines: str) -> Path:
 def close_engines(app: Flask, db: SQLAlchemy) -> None:
     """The tests write on connections of their own."""
     with app.app_context():
+        db.session.remove()
         for engine in db.engines.values():
             engine.dispose()
 

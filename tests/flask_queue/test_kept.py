@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, NullPool, event, text
 
 from flask_queue import FlaskQueue
-from flask_queue.database import kept
+from flask_queue.database import Database, kept
 from flask_queue.database.kept import IDLE, Kept
 
 
@@ -44,6 +46,15 @@ def lose(connection: Connection) -> None:
     """As it is when the server went away."""
     connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
     connection.invalidate()
+
+
+def answers(connection: Any) -> bool:
+    """Whether a driver's connection is open."""
+    try:
+        connection.cursor().execute("SELECT 1")
+    except Exception:
+        return False
+    return True
 
 
 def test_who_comes_after_another_gets_the_same_connection(queue: FlaskQueue, keeper: Kept) -> None:
@@ -183,3 +194,19 @@ def test_one_that_was_not_used_for_long_and_lives_is_used_again(keeper: Kept, mo
     later = keeper._spare[0].used_at + IDLE
     monkeypatch.setattr("flask_queue.database.kept.time.monotonic", lambda: later)
     assert used(keeper) is first
+
+
+@pytest.mark.parametrize("made_by", ["this process", "its parent"])
+def test_what_an_application_that_is_dropped_had_open_is_closed(app: Flask, queue: FlaskQueue, made_by: str) -> None:
+    """Else its driver warns of each, and fails the tests of whoever takes warnings seriously."""
+    database = Database(queue.database.bind_engine)
+    with database.connect() as one, database.connect() as another:  # one is kept, one is the pool's
+        opened = [each.connection.dbapi_connection for each in (one, another)]
+    if made_by == "its parent":
+        database._pid -= 1
+    del database, one, another
+    gc.collect()
+    left = [each for each in opened if each is not None and answers(each)]
+    assert len(left) == (2 if made_by == "its parent" else 0)
+    for each in left:
+        each.close()

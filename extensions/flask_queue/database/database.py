@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import threading
 import time
@@ -65,9 +66,16 @@ class Database:
         self.engine = engine if self.in_memory else sibling_of(engine, quiet, planner)
         self._kept = Kept(self.engine)
         self._turn = threading.RLock()
+        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
+
+    def __del__(self) -> None:
+        # An application that is dropped has nobody else to close what is ours. What a fork has inherited is its parent's.
+        with suppress(Exception):  # it may be half made, or the interpreter half gone
+            if self._pid == os.getpid():
+                self.dispose()
 
     @property
     def is_of_this_host(self) -> bool:
