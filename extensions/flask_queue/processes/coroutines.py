@@ -25,6 +25,8 @@ class EventLoop:
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
+        self._runs = False
+        self._is_cancelled = False
         # The loop itself keeps weak references only.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -33,8 +35,10 @@ class EventLoop:
         with self._starting:  # two threads may claim the first ones at once
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+            self._loop.call_soon_threadsafe(self._start, claims)  # they wait until it runs, should no thread be had now
+            if not self._runs:
                 threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True).start()
-        self._loop.call_soon_threadsafe(self._start, claims)
+                self._runs = True
 
     def _start(self, claims: Sequence[Claim]) -> None:
         assert self._loop is not None
@@ -43,7 +47,7 @@ class EventLoop:
 
     async def _run(self, claim: Claim) -> None:
         try:
-            self._hand_in(await self._performer.perform_async(claim))
+            self._hand_in(await self._performer.perform_async(claim, lambda: self._is_cancelled))
         finally:
             task = asyncio.current_task()
             assert task is not None
@@ -63,5 +67,6 @@ class EventLoop:
             self._loop.call_soon_threadsafe(self._cancel_all)
 
     def _cancel_all(self) -> None:
+        self._is_cancelled = True
         for task in self._tasks:
             task.cancel()

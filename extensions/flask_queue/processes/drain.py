@@ -105,12 +105,28 @@ class Drain(Process):
             if self.quitting:  # told to just before it could be interrupted
                 return None
             if self._accounts.is_async(claim):
-                return asyncio.run(self._performer.perform_async(claim))
+                return asyncio.run(self._perform_async(claim))
             return self._performer.perform(claim)
         except Interruption:
             return None
         finally:
             self._is_performing = False
+
+    async def _perform_async(self, claim: Claim) -> Ending:
+        """Run the job in a task of its own, so that what it does to its task is told from what Ctrl-C does to this one."""
+        outer = asyncio.current_task()
+        assert outer is not None
+        endings: list[Ending] = []
+
+        async def perform() -> None:
+            endings.append(await self._performer.perform_async(claim, lambda: outer.cancelling() > 0))
+
+        try:
+            await asyncio.create_task(perform())
+        except asyncio.CancelledError:  # a job that cancels its task, and then ends without awaiting anything, gets here, too
+            if not endings:
+                raise
+        return endings[0]
 
 
 def drain(runtime: Runtime, *, limit: int | None = None, queues: Sequence[str] = ("*",)) -> int:

@@ -75,8 +75,12 @@ class Performer:
             self._runtime.handle_thread_error(error)  # the job itself is through; tearing its context down failed
         return Ending(claim, Outcome.FINISHED)
 
-    async def perform_async(self, claim: Claim) -> Ending:
-        """Run a coroutine job in the current task. Cancellation from outside is raised; all else becomes an ending."""
+    async def perform_async(self, claim: Claim, is_given_up: Callable[[], bool]) -> Ending:
+        """Run a coroutine job in the current task. Whatever it raises becomes an ending.
+
+        :param is_given_up: whether whoever runs the job has cancelled it: then `CancelledError` is raised. A job may also
+            cancel its own task, which is a failure like any other.
+        """
         definition = self.definition(claim)
         assert definition is not None
         done = False
@@ -86,12 +90,9 @@ class Performer:
                 running_job.set(self._running(claim))  # the task has a context of its own
                 await self._bounded(definition, args, kwargs)
                 done = True
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return self.ending_of(claim, error)  # the job raised it by itself
         except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and is_given_up():
+                raise
             if not done:
                 return self.ending_of(claim, error)
             self._runtime.handle_thread_error(error)

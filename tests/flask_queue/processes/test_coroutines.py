@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from flask import Flask
@@ -122,3 +124,82 @@ def test_coroutines_that_do_not_end_go_back_into_the_queue(make_app: Callable[..
         with worker(queue):
             assert started.wait(10)
         assert (handle.status, handle.errors) == ("ready", [])
+
+
+async def cancel_itself() -> None:
+    current_task().cancel()
+    await asyncio.sleep(60)
+
+
+async def cancel_itself_and_end() -> None:
+    current_task().cancel()
+
+
+async def be_cancelled_by_a_helper() -> None:
+    """As by one that watches whether the other side hangs up."""
+    asyncio.get_running_loop().call_soon(current_task().cancel, "hung up")
+    await asyncio.sleep(60)
+
+
+def current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+@contextmanager
+def drained(queue: FlaskQueue) -> Iterator[None]:
+    queue.work()
+    yield
+
+
+@pytest.mark.behaviour("D3")
+@pytest.mark.parametrize("running", [worker, drained])
+@pytest.mark.parametrize("way", [cancel_itself, cancel_itself_and_end, be_cancelled_by_a_helper])
+def test_a_job_that_cancels_its_own_task_ends_like_any_other(
+    app: Flask,
+    queue: FlaskQueue,
+    running: Callable[[FlaskQueue], AbstractContextManager[object]],
+    way: Callable[[], Coroutine[object, object, None]],
+) -> None:
+    handle = queue.job(way, name="job").enqueue()
+    after = queue.job(asyncio.sleep, name="after").enqueue(0)
+    ends_well = way is cancel_itself_and_end
+    with running(queue):
+        wait_for(queue, finished=1 + ends_well, failed=1 - ends_well)
+    assert after.status == "finished"
+    assert (handle.error.error_class if handle.error else None) == (None if ends_well else "asyncio.exceptions.CancelledError")
+
+
+@pytest.mark.databases("sqlite")
+def test_ctrl_c_is_no_error_of_the_coroutine_that_it_interrupts(app: Flask, queue: FlaskQueue) -> None:
+    """Here by Python's own handler, as in a shell that calls `queue.work()`."""
+
+    async def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    handle = queue.job(interrupted, name="job").enqueue()
+    with pytest.raises(KeyboardInterrupt):
+        queue.work()
+    assert (handle.status, handle.errors) == ("ready", [])
+
+
+@pytest.mark.databases("sqlite")
+def test_jobs_wait_for_a_loop_whose_thread_could_not_be_had_at_once(
+    app: Flask, queue: FlaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.enqueue_all([queue.job(asyncio.sleep, name="job").build(0) for _ in range(2)])
+    claims = WorkerByHand(queue).claim(0, coroutines=2)
+    ended: list[Ending] = []
+    loop = EventLoop(Performer(queue.runtime(), lambda: False), ended.append, lambda: None, name="loop")
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            loop.post(claims[:1])
+    loop.post(claims[1:])
+    eventually(lambda: [ending.claim for ending in ended] == claims)
