@@ -38,6 +38,17 @@ def test_each_process_has_its_three_hooks_once(site: Site, tmp_path: Path) -> No
     assert facts == {"Supervisor": "fork", "Worker": "('mail', 'low')", "Dispatcher": "77", "Scheduler": "['yearly']"}
 
 
+@pytest.mark.databases("sqlite")
+def test_a_closed_standard_output_keeps_no_process_from_starting(site: Site) -> None:
+    supervisor = site.command("/bin/sh", "-c", 'exec "$@" >&-', "sh", *commands.FLASK, "queue", "start")
+    site.wait_for_processes(supervisor, 3)
+    with site.application():
+        jobs.noop.enqueue("ran")
+    site.wait_for_states(finished=1)
+    assert supervisor.terminate() == 0
+    assert "Traceback" not in supervisor.output
+
+
 @pytest.mark.behaviour("J6")
 def test_a_child_that_hangs_while_it_starts_is_replaced(site: Site, tmp_path: Path) -> None:
     site.variables[hooks.HANG_ONCE] = str(tmp_path / "hung")

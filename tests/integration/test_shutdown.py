@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from flask_queue.supervisors.supervisor import GRACE
 from tests.harness import jobs
 from tests.harness.commands import Command
+from tests.harness.databases import connect
 from tests.harness.site import Site
 
 TERM_TO_SUPERVISOR = "TERM to the supervisor"
@@ -63,6 +65,34 @@ def test_a_job_that_does_not_end_in_time_is_ready_again(site: Site, mode: str) -
     assert {site.tables.job(handle.id).process_id for handle in (stubborn, limited)} == {None}
     assert site.tables.processes() == []
     site.assert_invariants(waiting_queues=["default"])
+
+
+@pytest.mark.behaviour("J1", "K4")
+@MODES
+def test_a_job_that_has_run_is_not_put_back_because_its_ending_could_not_be_written(
+    site: Site, mode: str, database_name: str
+) -> None:
+    """Somebody else has locked it, on SQLite with the whole file: for so long that children are killed over it."""
+    site.configure(QUEUE_MODE=mode, QUEUE_SHUTDOWN_TIMEOUT=1, QUEUE_HEARTBEAT_INTERVAL=10, QUEUE_ALIVE_THRESHOLD=30)
+    with site.application():
+        ran = jobs.slow.enqueue("ran", 1.0)
+        running = jobs.slow.enqueue("running", 60)
+    supervisor = site.supervisor()
+    site.wait_until(lambda: site.ledger.started("ran") and site.ledger.started("running"))
+    with connect(site.database_url) as connection:
+        if database_name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql(f"SELECT id FROM queue_jobs WHERE id = {ran.id} FOR UPDATE")
+        site.wait_until(lambda: site.ledger.ended("ran"))
+        supervisor.signal(signal.SIGTERM)
+        time.sleep(1 + GRACE + 1)
+        connection.exec_driver_sql("ROLLBACK")
+    supervisor.wait(timeout=40)
+    assert site.tables.job(running.id).state == "ready"
+    assert site.tables.job(ran.id).state in ("claimed", "finished")
+    assert site.tables.processes() == []
 
 
 @pytest.mark.behaviour("J1")

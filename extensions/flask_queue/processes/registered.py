@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -44,6 +44,8 @@ class Process:
         self.quitting = False
         #: The process that this one must not outlive, if any.
         self.parent_pid: int | None = None
+        #: How it tells a supervisor that may kill it what is `unwritten` from when it is told to end, if it has to.
+        self.tell_unwritten: Callable[[Iterable[int]], None] | None = None
         self._alarm = Interruptible()
 
     def __repr__(self) -> str:
@@ -65,6 +67,8 @@ class Process:
         """End in good order: finish what has begun. Safe in signal handlers and from any thread."""
         self.stopping = True
         self._alarm.wake()
+        if self.tell_unwritten is not None:
+            self.tell_unwritten(self.unwritten)
 
     def quit(self) -> None:
         """End at once; what has begun goes back into the queue."""

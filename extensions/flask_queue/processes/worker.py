@@ -59,7 +59,7 @@ class Worker(Process):
             transact=self._accounts.transact,
             hand_out=self._hand_out,
         )
-        self._loop = EventLoop(performer, self._exchange.hand_in, self._alarm.wake, name=f"{self.name}-loop")
+        self._loop = EventLoop(performer, self._hand_in, self._alarm.wake, name=f"{self.name}-loop")
         self._listener = Listener(runtime.database)
         self._pause = _FIRST_PAUSE
         self._looked_at = float("-inf")
@@ -185,8 +185,13 @@ class Worker(Process):
         """For jobs that became ready while it was not listening, which is nobody's fault."""
         self._looked_at, self._busy_at = float("-inf"), time.monotonic()
 
-    def _thread_done(self, ending: Ending) -> None:
+    def _hand_in(self, ending: Ending) -> None:
         self._exchange.hand_in(ending)
+        if self.stopping and self.tell_unwritten is not None:  # before it ends, it may be killed
+            self.tell_unwritten([ending.claim.job_id])
+
+    def _thread_done(self, ending: Ending) -> None:
+        self._hand_in(ending)
         if not self._pool.has_line and not self._exchange.failing:
             self._settle(look=False)
         if self._pool.has_line and not self._is_watching:
@@ -209,7 +214,7 @@ class Worker(Process):
     def _interrupt_late(self) -> None:
         stuck = self._pool.interrupt_late()
         for ending in stuck:
-            self._exchange.hand_in(ending)
+            self._hand_in(ending)
         if stuck:
             self.is_stuck = True
             self.runtime.events.emit("worker_stuck", process=self, job_ids=[ending.claim.job_id for ending in stuck])

@@ -6,10 +6,11 @@ import contextlib
 import gc
 import os
 import signal
-import sys
+import struct
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -20,12 +21,17 @@ from ..processes.runtime import Runtime
 from ..processes.titles import entitle
 from .maintenance import exit_in_words
 from .memory import fill_holes
+from .output import flush_output
 from .pidfile import Pidfile
 from .roles import Role
 from .signals import held_back, trapped
 from .supervisor import Supervisor
 
-_READY = b"1"
+#: What a child says: that it has started, or a job's id, which is never 0.
+_NUMBER = struct.Struct("q")
+_STARTED = 0
+#: So many numbers are written as one, whatever else is written meanwhile (`PIPE_BUF` is 512 bytes at least).
+_TOGETHER = 64
 
 
 @dataclass(eq=False)
@@ -34,17 +40,19 @@ class _Child:
 
     pid: int
     role: Role
-    #: Where it says that it has started.
+    #: Where it says that it has started, and which jobs have run whose endings it has still to write down.
     news: int
     started_at: float
     booted: bool = False
+    unwritten: set[int] = field(default_factory=set)
 
-    def has_booted(self) -> bool:
-        """Whether it has said so."""
-        if not self.booted:
-            with contextlib.suppress(BlockingIOError):
-                self.booted = os.read(self.news, 1) == _READY
-        return self.booted
+    def listen(self) -> None:
+        """Take what it has said since."""
+        with contextlib.suppress(BlockingIOError):
+            while said := os.read(self.news, 1 << 16):
+                numbers = {number for (number,) in _NUMBER.iter_unpack(said)}
+                self.booted |= _STARTED in numbers
+                self.unwritten |= numbers - {_STARTED}
 
 
 class ForkSupervisor(Supervisor):
@@ -61,6 +69,12 @@ class ForkSupervisor(Supervisor):
         self._has_forked = False
         #: Dead children whose jobs could not be ended yet: pid and wait status.
         self._unburied: dict[int, int] = {}
+        self._unwritten: set[int] = set()
+
+    @property
+    def unwritten(self) -> set[int]:
+        """Jobs that children had run, and whose endings they were about to write down when they died."""
+        return self._unwritten
 
     # --- starting ---------------------------------------------------------------------------------
 
@@ -76,8 +90,7 @@ class ForkSupervisor(Supervisor):
 
     def start_child(self, role: Role, process: Process) -> None:
         process.parent_pid = self.pid
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
         used = connected(self.runtime.engines)  # by hooks and by the application, as ours are closed
         news, out = os.pipe()
         with held_back():
@@ -104,8 +117,7 @@ class ForkSupervisor(Supervisor):
                 self.runtime.handle_thread_error(error)
         finally:
             with contextlib.suppress(BaseException):
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush_output()
             os._exit(status)  # not through the interpreter's end, which would wait for threads and run our parent's exit hooks
 
     def _child_life(self, process: Process, used: Sequence[Engine], out: int) -> int:
@@ -115,10 +127,12 @@ class ForkSupervisor(Supervisor):
             os.close(sibling.news)
         forget_connections(used)
         entitle(process.title)
+        os.set_blocking(out, False)
+        process.tell_unwritten = partial(_say, out)
         with trapped(process.stop, process.quit):
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             if not process.stopping:
-                process.run(supervisor_id=self.id, started=lambda: _say_ready(out))
+                process.run(supervisor_id=self.id, started=lambda: _say(out, [_STARTED]))
         return 0
 
     # --- watching ---------------------------------------------------------------------------------
@@ -128,7 +142,8 @@ class ForkSupervisor(Supervisor):
         self._bury()
         timeout = self.runtime.settings.start_timeout
         for child in self._children.values():
-            if not child.has_booted() and time.monotonic() - child.started_at > timeout:
+            child.listen()
+            if not child.booted and time.monotonic() - child.started_at > timeout:
                 self.runtime.events.emit("start_timeout", pid=child.pid, kind=child.role.kind, timeout=timeout)
                 _kill(child.pid, signal.SIGKILL)
 
@@ -145,7 +160,9 @@ class ForkSupervisor(Supervisor):
                 self._note_death(child, status)
 
     def _note_death(self, child: _Child, status: int) -> None:
+        child.listen()
         os.close(child.news)
+        self._unwritten |= child.unwritten
         self._unburied[child.pid] = status
         if not self.stopping:
             self.runtime.events.emit("replace_process", pid=child.pid, kind=child.role.kind, how=exit_in_words(status))
@@ -176,7 +193,7 @@ class ForkSupervisor(Supervisor):
         self._signal_all(signal.SIGKILL)
         while self.any_child_lives():
             self._alarm.nap(0.05)
-        for pid in killed:  # their jobs go back into the queue, as we have ended them ourselves
+        for pid in killed:  # what they still ran goes back into the queue, as we have ended them ourselves
             self._unburied.pop(pid, None)
         self._bury()
 
@@ -185,9 +202,12 @@ class ForkSupervisor(Supervisor):
             _kill(pid, number)
 
 
-def _say_ready(out: int) -> None:
-    os.write(out, _READY)
-    os.close(out)
+def _say(out: int, numbers: Iterable[int]) -> None:
+    """Tell the supervisor, unless it is gone or has not listened for long."""
+    said = [_NUMBER.pack(number) for number in numbers]
+    with contextlib.suppress(OSError):
+        for start in range(0, len(said), _TOGETHER):
+            os.write(out, b"".join(said[start : start + _TOGETHER]))
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -93,12 +93,15 @@ class Maintenance:
         unblock(connection, frozenset().union(*(each.keys for each in lost)), self._runtime.definitions)
         return [job_id for each in lost for job_id in each.job_ids]
 
-    def release_children(self) -> None:
-        """Put what our children still hold back into the queue: we have ended them ourselves."""
+    def release_children(self, *, but: Collection[int]) -> None:
+        """Put what our children still hold back into the queue: we have ended them ourselves.
+
+        :param but: jobs that have run, and must not run again: they fail as orphans when a supervisor next looks for those.
+        """
 
         def work(connection: Connection) -> list[int]:
             rows = registration.children(connection, self._own_id)
-            released = [job_id for row in rows for job_id in release(connection, row.id)]
+            released = [job_id for row in rows for job_id in release(connection, row.id, but=but)]
             for row in rows:
                 registration.deregister(connection, row.id)
             return released

@@ -78,7 +78,7 @@ class Supervisor(Process):
             self.work()
             self.call_supervisor_hooks("stop")
             self.end_children()
-            self.attempt(self.maintenance.release_children)
+            self.attempt(lambda: self.maintenance.release_children(but=self.unwritten))
         self.call_supervisor_hooks("exit")
         return 0
 

@@ -29,6 +29,11 @@ class ThreadSupervisor(Supervisor):
         super().__init__(runtime, configuration, roles, pidfile)
         self._children: list[_Child] = []
 
+    @property
+    def unwritten(self) -> set[int]:
+        """Jobs that children have run, and whose endings they are still about to write down."""
+        return {job_id for child in self._children for job_id in child.process.unwritten}
+
     def make_child(self, role: Role) -> Process:
         return role.build(self.runtime.private())
 

@@ -19,6 +19,7 @@ from ..database import connected, forget_connections
 from ..errors import SupervisorEnded
 from ..processes.interruptible import Interruptible
 from ..processes.runtime import Runtime
+from .output import flush_output
 from .signals import held_back, trapped
 from .start import start
 
@@ -40,8 +41,7 @@ def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None =
         to see that it did not end as it was told.
     """
     runtime.database.dispose()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_output()
     parent = os.getpid()
     with held_back():
         pid = os.fork()
@@ -102,8 +102,7 @@ def _be_supervisor(runtime: Runtime, configuration: Configuration, mode: str | N
             print(f"The queue's supervisor ended: {error}", file=sys.stderr)
     finally:
         with contextlib.suppress(BaseException):
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_output()
         os._exit(status)
 
 
