@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 
 from ..errors import ConfigurationError, EnqueueError, QueueError
 from .concurrency import Concurrency
+from .functions import are_same, default_name
 from .retries import Retry
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class JobDefinition(_Enqueueable[P, R]):
         functools.update_wrapper(self, function)  # first, as it takes over whatever attributes the function has
         self.function = function
         self.publisher = publisher
-        self.name = job_name(name or _default_name(function))
+        self.name = job_name(name or default_name(function))
         self.rules = rules
         self.is_async = inspect.iscoroutinefunction(function)
         self._definition = self
@@ -188,10 +189,6 @@ class JobDefinition(_Enqueueable[P, R]):
     def priority(self) -> int:
         """The priority of its jobs unless `using` says otherwise; smaller runs first."""
         return self.options.priority
-
-
-def _default_name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def job_name(name: object) -> str:
@@ -254,10 +251,12 @@ class Definitions(Mapping[str, JobDefinition[Any, Any]]):
     def add(self, definition: JobDefinition[Any, Any]) -> None:
         """Register `definition`; the same function again (a module loaded twice) replaces it, another one is refused."""
         known = self._by_name.get(definition.name)
-        if known is not None and _default_name(known.function) != _default_name(definition.function):
+        named = definition.name != default_name(definition.function)
+        if known is not None and not are_same(known.function, definition.function, named=named):
             raise ConfigurationError(
-                f"Two jobs are called {definition.name!r}: {_default_name(known.function)} and "
-                f"{_default_name(definition.function)}. Give one of them another `name=`."
+                f"Two jobs are called {definition.name!r}: {default_name(known.function)} and "
+                f"{default_name(definition.function)}. Give one of them another `name=`, "
+                "or their decorator `functools.wraps`."
             )
         self._by_name[definition.name] = definition
 

@@ -1,0 +1,48 @@
+"""What a function is called that was given no name, and whether another one of that name is the same."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def default_name(function: Callable[..., Any]) -> str:
+    """Its module and the name that it has there."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def are_same(one: Callable[..., Any], another: Callable[..., Any], *, named: bool) -> bool:
+    """Whether two are one function, which may have been made twice: modules are loaded again, factories declare jobs.
+
+    :param named: they were given a name of their own, which tells as much as that of their place.
+    """
+    if default_name(one) != default_name(another):
+        return False
+    return named or one is another or (_has_place(one) and _are_alike(one, another))
+
+
+def _has_place(function: Callable[..., Any]) -> bool:
+    """Whether it can be told where it stands; of an instance, or of a partial, no more is known than its class."""
+    return hasattr(function, "__qualname__")
+
+
+def _are_alike(one: Callable[..., Any], another: Callable[..., Any]) -> bool:
+    """Whether two of one place are one. All lambdas of a module share their place, and so does all that a decorator makes."""
+    if "<" not in one.__qualname__:
+        return True
+    pairs = zip(_enclosed(one), _enclosed(another), strict=False)
+    return getattr(one, "__code__", None) == getattr(another, "__code__", None) and all(
+        default_name(inner) == default_name(other)
+        for inner, other in pairs
+        if inspect.isroutine(inner) and inspect.isroutine(other)
+    )
+
+
+def _enclosed(function: Callable[..., Any]) -> Iterator[Any]:
+    """The values that it finds around it; None for one that is not there yet."""
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            yield None

@@ -1,0 +1,84 @@
+"""Which functions may have the name of a job: the one that has it, however often it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+import pytest
+
+from flask_queue import FlaskQueue
+from flask_queue.errors import ConfigurationError
+
+
+def bare(function: Callable[[], None]) -> Callable[[], None]:
+    def wrapper() -> None:
+        function()
+
+    return wrapper
+
+
+def kind(function: Callable[[], None]) -> Callable[[], None]:
+    @wraps(function)
+    def wrapper() -> None:
+        function()
+
+    return wrapper
+
+
+def charge() -> None: ...
+
+
+def refund() -> None: ...
+
+
+class Mailer:
+    def __call__(self) -> None: ...
+
+
+PAIRS = {
+    "lambdas": (lambda: None, lambda: 1),
+    "partials": (partial(print, "charge"), partial(print, "refund")),
+    "instances": (Mailer(), Mailer()),
+    "under a decorator": (bare(charge), bare(refund)),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_another_function_does_not_take_a_name_that_neither_was_given(pair: tuple[Any, Any]) -> None:
+    queue = FlaskQueue()
+    first = queue.job(pair[0])
+    with pytest.raises(ConfigurationError, match=r"Two jobs are called .*another `name=`"):
+        queue.job(pair[1])
+    assert queue.job(pair[0]).name == first.name
+    queue.job(pair[1], name="another")
+
+
+def declare(queue: FlaskQueue, recipient: object) -> None:
+    """As an application's factory does, which is called for each test."""
+
+    @queue.job
+    def by_itself() -> None:
+        assert recipient
+        later()
+
+    @queue.job
+    @bare
+    def under_a_decorator() -> None: ...
+
+    queue.job(name="lambda")(lambda: recipient)
+    queue.job(name="partial")(partial(print, recipient))
+
+    def later() -> None: ...
+
+
+def test_what_is_made_again_takes_its_own_place() -> None:
+    queue = FlaskQueue()
+    for _ in range(2):
+        declare(queue, object())
+
+
+def test_a_decorator_that_keeps_names_keeps_jobs_apart() -> None:
+    queue = FlaskQueue()
+    assert queue.job(kind(charge)).name != queue.job(kind(refund)).name
