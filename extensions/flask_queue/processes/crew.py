@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 Errand = Callable[[], None]
 
@@ -23,6 +24,8 @@ class Crew:
     def run(self, errands: Iterable[Errand], *, patience: float) -> bool:
         """Begin `errands`, and wait for the end of all that are under way, but no longer than `patience` seconds.
 
+        Where the system has no thread for them, the caller does them itself.
+
         :return: whether all are through; what is not goes on.
         """
         with self._changed:
@@ -30,12 +33,18 @@ class Crew:
                 self._line.append(errand)
                 self._under_way += 1
                 self._add_thread()
+            is_alone = bool(self._line) and self._threads == 0
+            self._threads += is_alone
+        if is_alone:
+            self._work()
+        with self._changed:
             return self._changed.wait_for(lambda: self._under_way == 0, timeout=patience)
 
     def _add_thread(self) -> None:
         if self._threads < self._size:
-            self._threads += 1
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            with suppress(RuntimeError):  # the system has no more threads; those that there are do the work
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._threads += 1  # it begins when we let the lock go
 
     def _work(self) -> None:
         while (errand := self._next()) is not None:
