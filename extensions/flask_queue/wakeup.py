@@ -55,10 +55,6 @@ class Announcer:
         for address in self._addresses:
             self._send(address)
 
-    def __del__(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-
     def _look(self, moment: float) -> None:
         try:
             if self._pid != os.getpid():  # the first time, or in a forked child
@@ -74,13 +70,13 @@ class Announcer:
         assert self._socket is not None
         try:
             self._socket.sendto(_MESSAGE, address)
-        except BlockingIOError:
-            pass  # its mailbox is full of wake-up calls
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             self._addresses = [other for other in self._addresses if other != address]
             with contextlib.suppress(OSError):  # its process died without tidying up
                 if stat.S_ISSOCK(os.lstat(address).st_mode):
                     os.unlink(address)
+        except OSError:
+            pass  # its mailbox is full of wake-up calls (EAGAIN; ENOBUFS on macOS and BSD), or the system has no memory for it
 
 
 def _datagram_socket() -> socket.socket:

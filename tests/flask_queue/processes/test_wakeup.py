@@ -104,6 +104,38 @@ def test_a_full_mailbox_holds_nobody_up(database: Database) -> None:
     listener.close()
 
 
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM])
+def test_a_mailbox_that_takes_nothing_now_is_not_taken_for_a_dead_ones(
+    database: Database, mail: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A full mailbox is ENOBUFS on macOS and BSD."""
+
+    class Refusing(socket.socket):
+        def sendto(self, *_: object) -> int:  # type: ignore[override]
+            raise OSError(number, os.strerror(number))
+
+    listener, announcer = Listener(database), Announcer(database)
+    listener.open()
+    with monkeypatch.context() as patch:
+        patch.setattr("flask_queue.wakeup._datagram_socket", lambda: Refusing(socket.AF_UNIX, socket.SOCK_DGRAM))
+        announcer.announce()
+    assert announcer._socket is not None
+    announcer._socket.close()
+    Announcer(database).announce()
+    assert has_mail(listener)
+    listener.close()
+
+
+def test_the_socket_of_an_announcer_that_is_dropped_is_closed(database: Database, mail: Path) -> None:
+    announcer = Announcer(database)
+    announcer.announce()
+    opened = announcer._socket
+    assert opened is not None
+    assert opened.fileno() != -1
+    del announcer
+    assert opened.fileno() == -1
+
+
 def test_the_mailbox_of_a_dead_process_is_removed(database: Database, mail: Path) -> None:
     dead, alive = Listener(database), Listener(database)
     dead.open()
