@@ -90,7 +90,7 @@ def _metadata(db: SQLAlchemy, bind_key: str | None) -> MetaData:
 
 
 def pool_size(database: Database) -> int | None:
-    """How many connections the application's own pool gives, where it has a limit."""
+    """How many connections the application's own pool gives; None where it has no limit."""
     pool: Any = database.bind_engine.pool
-    size = getattr(pool, "size", None)
-    return size() + max(0, getattr(pool, "_max_overflow", 0)) if callable(size) else None
+    size, overflow = getattr(pool, "size", None), getattr(pool, "_max_overflow", 0)
+    return size() + overflow if callable(size) and overflow >= 0 else None  # below 0 is no limit, as `pool_size=0` is

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, NullPool, QueuePool, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flask_queue import FlaskQueue
 from flask_queue.database import lock_keys
 from flask_queue.models import concurrency_keys
+from flask_queue.setup import pool_size
 from tests.flask_queue.operations.declared import plain
 
 
@@ -119,3 +120,22 @@ def test_an_error_that_does_not_pass_is_not_tried_again(app: Flask, queue: Flask
     with pytest.raises(DBAPIError):
         queue.database.transact(work)
     assert tries == [1]
+
+
+@pytest.mark.behaviour("M6")
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"pool_size": 3, "max_overflow": 4}, 7),
+        ({"pool_size": 3, "max_overflow": 0}, 3),
+        ({"pool_size": 3, "max_overflow": -1}, None),
+        ({"pool_size": 0}, None),
+        ({"poolclass": NullPool}, None),
+    ],
+)
+def test_a_pool_may_have_no_limit(
+    make_app: Callable[..., Flask], queue: FlaskQueue, database_url: str, options: dict[str, object], size: int | None
+) -> None:
+    with make_app(SQLALCHEMY_BINDS={"queue": {"url": database_url, "poolclass": QueuePool, **options}}).app_context():
+        assert pool_size(queue.database) == size

@@ -60,7 +60,7 @@ def load(
     :param check_arguments: raises a QueueError for arguments, by position and by keyword, that cannot be stored
     :param only: leave out all but the workers, the dispatchers or the scheduler
     :param config_file: instead of the setting; so are `recurring_file` and `skip_recurring`
-    :param pool_size: how many connections the database's pool gives, to warn of more threads than that
+    :param pool_size: how many connections the application's pool gives, to warn of more threads than that; None for no limit
     """
     settings = settings.overridden(config_file, recurring_file, skip_recurring)
     checks = TaskChecks(known_job, check_schedule, check_arguments, settings.time_zone)
@@ -239,11 +239,11 @@ def _nothing_to_run(file: str, only: Only | None) -> str:
 
 
 def _pool_warnings(workers: Iterable[WorkerOptions], pool_size: int) -> list[str]:
-    """Two connections are the process's own: for its heartbeat, and for claiming."""
+    """A job in each thread may hold a connection of the application's. What the process itself needs is in pools of ours."""
     threads = max((worker.threads for worker in workers), default=0)
-    if threads <= pool_size - 2:
+    if threads <= pool_size:
         return []
     return [
         f"Flask-Queue is configured to use {threads} threads but the database connection pool is {pool_size}. "
-        f"Make it at least {threads + 2}: pool_size in SQLALCHEMY_ENGINE_OPTIONS."
+        f"Make it at least {threads}: pool_size in SQLALCHEMY_ENGINE_OPTIONS."
     ]
