@@ -63,6 +63,7 @@ class _Watch:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._ending = False
+        self._is_reaped = False
         #: The supervisor ended by itself, and not in good order.
         self.failed = False
         self._thread = threading.Thread(target=self._wait, name="watch of the queue's supervisor", daemon=True)
@@ -74,6 +75,7 @@ class _Watch:
         status = 0
         with contextlib.suppress(ChildProcessError):
             _, status = os.waitpid(self._pid, 0)
+        self._is_reaped = True
         if not self._ending:
             self.failed = status != 0
             os.kill(os.getpid(), signal.SIGTERM)
@@ -82,8 +84,9 @@ class _Watch:
         """Stop the supervisor, by force if it does not end in time."""
         self._ending = True
         for number, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, _GRACE)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+            if not self._is_reaped:  # or else its pid may be another process's by now
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._pid, number)
             self._thread.join(seconds)
             if not self._thread.is_alive():
                 return

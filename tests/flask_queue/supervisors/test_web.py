@@ -1,4 +1,4 @@
-"""Whose turn it is to run the supervisor, of several web servers on one host."""
+"""Whose turn it is to run the supervisor, of several web servers on one host; and who watches over it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from flask_queue.supervisors.web import _Watch
+from tests.harness.waiting import eventually
 
 PROGRAM = """
 import os, sys, time
@@ -64,3 +68,24 @@ def test_a_supervisor_that_was_killed_makes_way_though_its_workers_live(
         os.kill(worker, signal.SIGKILL)
     finally:
         os.kill(orphan, signal.SIGKILL)
+
+
+@pytest.mark.behaviour("J14")
+def test_the_pid_of_a_supervisor_that_has_ended_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another process's by now. The web server is told to stop just then, and asks for the supervisor's end."""
+    kills: list[tuple[int, int]] = []
+    released = threading.Event()
+
+    def kill(pid: int, number: int) -> None:
+        kills.append((pid, number))
+        released.wait(10)
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr("flask_queue.supervisors.web._GRACE", 0.1)
+    watch = _Watch(os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ))
+    watch.start()
+    eventually(lambda: kills)
+    watch.end(0.1)
+    released.set()
+    watch.end(10)
+    assert kills == [(os.getpid(), signal.SIGTERM)]
