@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -72,7 +71,6 @@ def _echo_queues(queue: FlaskQueue) -> None:
 
 
 def _echo_processes(queue: FlaskQueue) -> None:
-    now = datetime.now(UTC)
     processes = queue.processes
     if not processes:
         click.echo("No process is registered. Start them with `flask queue start`.")
@@ -84,7 +82,7 @@ def _echo_processes(queue: FlaskQueue) -> None:
                 process.kind,
                 process.pid,
                 process.hostname,
-                "dead" if process.stale else f"{seconds(max(0.0, (now - process.last_heartbeat_at).total_seconds()))} ago",
+                "dead" if process.stale else f"{seconds(process.silent_for)} ago",
                 ", ".join(f"{name}: {value}" for name, value in process.metadata.items()),
             )
             for process in processes

@@ -24,6 +24,8 @@ class ProcessRecord:
     supervisor_id: int | None
     started_at: datetime
     last_heartbeat_at: datetime
+    #: How long ago that was, in seconds of the database's clock.
+    silent_for: float
     metadata: dict[str, Any]
     #: It has not been heard of for longer than `QUEUE_ALIVE_THRESHOLD`.
     stale: bool
@@ -34,10 +36,11 @@ def list_processes(client: Client) -> list[ProcessRecord]:
     with client.database.connect() as connection:
         rows = registered(connection)
     threshold = client.settings.alive_threshold
-    return [_record(row, (row.now - row.last_heartbeat_at).total_seconds() > threshold) for row in rows]
+    return [_record(row, threshold) for row in rows]
 
 
-def _record(row: Any, stale: bool) -> ProcessRecord:
+def _record(row: Any, threshold: float) -> ProcessRecord:
+    silent_for = max(0.0, (row.now - row.last_heartbeat_at).total_seconds())
     return ProcessRecord(
         row.id,
         row.kind,
@@ -47,6 +50,7 @@ def _record(row: Any, stale: bool) -> ProcessRecord:
         row.supervisor_id,
         row.started_at,
         row.last_heartbeat_at,
+        silent_for,
         row.metadata,
-        stale,
+        silent_for > threshold,
     )

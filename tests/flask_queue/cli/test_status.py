@@ -6,8 +6,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import select
 
 from flask_queue import FlaskQueue
+from flask_queue.database import now_plus
+from flask_queue.models.process import Kind, processes
+from flask_queue.operations import registration
+from tests.flask_queue.operations.by_hand import register
 
 from .conftest import Run
 
@@ -27,6 +32,20 @@ def test_jobs_are_counted_by_state_and_queues_by_name(
 
 def test_that_nothing_runs_is_told(run: Run, jobs: SimpleNamespace) -> None:
     assert "Start them with `flask queue start`." in run("status").stdout
+
+
+@pytest.mark.behaviour("I10")
+def test_a_heartbeats_age_is_told_by_the_databases_clock(
+    run: Run, queue: FlaskQueue, jobs: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which the dead are judged, too. Here it is half a minute ahead of this host's."""
+    register(queue, Kind.WORKER, "worker")
+    monkeypatch.setattr(registration, "_ALL", select(processes, now_plus(30).label("now")))
+    [line] = [line for line in run("status").stdout.splitlines() if line.startswith("Worker")]
+    assert 30 <= int(line.split("here")[1].split("s ago")[0]) < 50
+    [process] = json.loads(run("status", "--json").stdout)["processes"]
+    assert 30 <= process["silent_for"] < 50
+    assert not process["stale"]
 
 
 def test_machines_get_the_same(run: Run, queue: FlaskQueue, jobs: SimpleNamespace, failed: list[int]) -> None:
