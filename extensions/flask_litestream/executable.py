@@ -45,12 +45,11 @@ def _from_environment() -> Path | None:
 
 
 def _beside_python() -> Path | None:
-    path = Path(sysconfig.get_path("scripts")) / "litestream"
-    return path if path.exists() else None
+    return _on_path(sysconfig.get_path("scripts"))
 
 
-def _on_path() -> Path | None:
-    found = shutil.which("litestream")
+def _on_path(folders: str | None = None) -> Path | None:
+    found = shutil.which("litestream", path=folders)
     return Path(found) if found else None
 
 

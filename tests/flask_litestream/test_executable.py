@@ -51,6 +51,16 @@ def test_then_the_path(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert executable.find() == program
 
 
+def test_what_cannot_be_executed_beside_this_python_is_passed_over(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = fake(tmp_path / "scripts", "0.5.17")
+    broken.chmod(0o600)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(broken.parent))
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert executable.find() == program
+
+
 @pytest.mark.usefixtures("no_scripts")
 def test_without_any_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
