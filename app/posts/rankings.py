@@ -17,9 +17,9 @@ COMMENTED_LATELY = timedelta(days=1)  # long enough for the job to have been awa
 BATCH_SIZE = 500  # rows updated at a time; SQLite has one writer, and pages want to write too
 
 
-def recompute_scores(at: datetime | None = None) -> int:
+def recompute_scores() -> int:
     """Give every post that still moves the score of this moment. Returns how many there were."""
-    moment = at or now()
+    moment = now()
     scores = [{"id": row.id, "score": score(row.voices, moment - row.created_at)} for row in _moving(moment)]
     for start in range(0, len(scores), BATCH_SIZE):
         db.session.execute(update(Post), scores[start : start + BATCH_SIZE])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
@@ -15,16 +14,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 #: SQLite numbers rows by itself only in an INTEGER primary key.
 Identifier = BigInteger().with_variant(Integer(), "sqlite")
-
-
-@cache
-def name_type(length: int = 255) -> TypeEngine[str]:
-    """A name compared and sorted byte by byte, also where the database's default is a language's ways."""
-    return (
-        String(length)
-        .with_variant(String(length, collation="utf8mb4_bin"), "mysql", "mariadb")
-        .with_variant(String(length, collation="C"), "postgresql")
-    )
+#: Compared and sorted byte by byte, also where the database's default is a language's ways.
+Name = (
+    String(255)
+    .with_variant(String(255, collation="utf8mb4_bin"), "mysql", "mariadb")
+    .with_variant(String(255, collation="C"), "postgresql")
+)
 
 
 class LongText(TypeDecorator[str]):

@@ -88,11 +88,6 @@ class Overview:
     #: It runs, and no socket is there to ask it.
     unasked: bool = False
 
-    @property
-    def unproved(self) -> list[DatabaseView]:
-        """The databases whose last verification failed."""
-        return [one for one in self.databases if one.verification and not one.verification.ok]
-
 
 def gather(backups: Backups, root: Path) -> Overview:
     """Gather everything the page shows.

@@ -107,7 +107,8 @@ class Retry:
     def _check_errors(self) -> None:
         if not self.on:
             raise ConfigurationError("Retry(on=()): name at least one error class.")
-        for kind in self.on if isinstance(self.on, tuple) else ():
+        assert isinstance(self.on, tuple)  # `__post_init__` has made it one
+        for kind in self.on:
             if not (isinstance(kind, type) and issubclass(kind, BaseException)):
                 raise TypeError(f"Retry(on=…{kind!r}…): give error classes, such as ConnectionError.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table
 
-from ..columns import Identifier, LongText, UTCDateTime, name_type
+from ..columns import Identifier, LongText, Name, UTCDateTime
 from .base import metadata
 from .options import table_options
 
@@ -19,7 +19,7 @@ attempts = Table(
     Column("process_name", String(255)),
     Column("started_at", UTCDateTime),
     Column("failed_at", UTCDateTime, nullable=False),
-    Column("error_class", name_type(), nullable=False),
+    Column("error_class", Name, nullable=False),
     Column("message", LongText, nullable=False),
     Column("traceback", LongText, nullable=False),
     info=table_options(sqlite={"autoincrement": True}),

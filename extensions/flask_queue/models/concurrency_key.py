@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table
 
-from ..columns import UTCDateTime, name_type
+from ..columns import Name, UTCDateTime
 from .base import metadata
 from .options import table_options
 
 concurrency_keys = Table(
     "queue_concurrency_keys",
     metadata,
-    Column("key", name_type(), primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("used_at", UTCDateTime, nullable=False),
     info=table_options(),
 )

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Column, ColumnElement, Double, Index, Integer, String, Table, literal_column
 
-from ..columns import Identifier, LongText, UTCDateTime, name_type
+from ..columns import Identifier, LongText, Name, UTCDateTime
 from .base import metadata
 from .options import index_options, table_options
 
@@ -35,8 +35,8 @@ jobs = Table(
     "queue_jobs",
     metadata,
     Column("id", Identifier, primary_key=True, autoincrement=True),
-    Column("queue_name", name_type(), nullable=False),
-    Column("name", name_type(), nullable=False),
+    Column("queue_name", Name, nullable=False),
+    Column("name", Name, nullable=False),
     Column("arguments", LongText, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("state", String(16), nullable=False),
@@ -51,7 +51,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("crashes", Integer, nullable=False, server_default="0"),
     # A limited job keeps its rule, so that it can be unblocked when its definition is gone.
-    Column("concurrency_key", name_type()),
+    Column("concurrency_key", Name),
     Column("concurrency_limit", Integer),
     Column("concurrency_duration", Double),
     # Until when a ready or claimed job holds its slot; for a blocked one, when it is given up as forgotten.

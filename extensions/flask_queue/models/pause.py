@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Table
 
-from ..columns import UTCDateTime, name_type
+from ..columns import Name, UTCDateTime
 from .base import metadata
 from .options import table_options
 
 pauses = Table(
     "queue_pauses",
     metadata,
-    Column("queue_name", name_type(), primary_key=True),
+    Column("queue_name", Name, primary_key=True),
     Column("paused_at", UTCDateTime, nullable=False),
     info=table_options(),
 )

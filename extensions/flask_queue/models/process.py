@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Column, Index, Integer, String, Table, UniqueConstraint
 
-from ..columns import Identifier, JSONText, UTCDateTime, name_type
+from ..columns import Identifier, JSONText, Name, UTCDateTime
 from .base import metadata
 from .options import table_options
 
@@ -26,9 +26,9 @@ processes = Table(
     Column("id", Identifier, primary_key=True, autoincrement=True),
     Column("kind", String(16), nullable=False),
     # Unique and random: a pid is not unique across containers.
-    Column("name", name_type(), nullable=False),
+    Column("name", Name, nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("hostname", name_type(), nullable=False),
+    Column("hostname", Name, nullable=False),
     Column("supervisor_id", Identifier),
     Column("started_at", UTCDateTime, nullable=False),
     Column("last_heartbeat_at", UTCDateTime, nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table, UniqueConstraint
 
-from ..columns import Identifier, UTCDateTime, name_type
+from ..columns import Identifier, Name, UTCDateTime
 from .base import metadata
 from .options import table_options
 
@@ -12,7 +12,7 @@ recurring_runs = Table(
     "queue_recurring_runs",
     metadata,
     Column("id", Identifier, primary_key=True, autoincrement=True),
-    Column("task_key", name_type(), nullable=False),
+    Column("task_key", Name, nullable=False),
     Column("run_at", UTCDateTime, nullable=False),
     Column("job_id", Identifier),
     Column("created_at", UTCDateTime, nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
 
-from ..columns import Identifier, LongText, UTCDateTime, name_type
+from ..columns import Identifier, LongText, Name, UTCDateTime
 from .base import metadata
 from .options import table_options
 
@@ -12,13 +12,13 @@ recurring_tasks = Table(
     "queue_recurring_tasks",
     metadata,
     Column("id", Identifier, primary_key=True, autoincrement=True),
-    Column("key", name_type(), nullable=False),
-    Column("job_name", name_type(), nullable=False),
+    Column("key", Name, nullable=False),
+    Column("job_name", Name, nullable=False),
     Column("arguments", LongText, nullable=False),
     Column("schedule", String(255), nullable=False),
     # The zone of a schedule that names none.
     Column("time_zone", String(64), nullable=False),
-    Column("queue_name", name_type()),
+    Column("queue_name", Name),
     Column("priority", Integer),
     Column("description", Text),
     # Seconds of missed ticks that are made up for after an outage; 0 skips them.

@@ -52,11 +52,6 @@ class Selector:
         """Whether every queue is served, whatever its name."""
         return self.entries == ("*",)
 
-    @property
-    def has_prefixes(self) -> bool:
-        """Whether names have to be looked up in the database."""
-        return any(entry.endswith("*") for entry in self.entries)
-
     def names(self, connection: Connection) -> list[str]:
         """The queues to ask, in order: each entry's, those of a prefix by name. Paused ones are left out."""
         paused = paused_names(connection)

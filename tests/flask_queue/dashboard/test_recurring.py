@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import event
 
 from flask_queue import FlaskQueue
-from flask_queue.models import recurring_tasks
+from flask_queue.models import recurring_runs, recurring_tasks
 
 from .conftest import NOTHING, NOW, write
 from .visitor import Visitor
@@ -59,6 +60,21 @@ def test_a_run_whose_job_has_been_cleared_stays(admin: Visitor, schedule: Callab
     admin.press(admin.get("/jobs/finished"), "Discard 1 job")
     [run] = admin.get("/jobs/recurring/nightly").rows
     assert run[2:] == ["cleared", NOTHING]
+
+
+@pytest.mark.behaviour("P19")
+def test_of_many_runs_the_page_says_that_it_shows_the_latest(
+    viewer: Visitor, site_app: Flask, queue: FlaskQueue, schedule: Callable[..., None]
+) -> None:
+    schedule("nightly")
+    ticks = [{"task_key": "nightly", "run_at": NOW - timedelta(days=n), "created_at": NOW} for n in range(51)]
+    with site_app.app_context():
+        write(queue, recurring_runs, ticks[:2])
+        assert "The latest 50." not in viewer.get("/jobs/recurring/nightly").text
+        write(queue, recurring_runs, ticks[2:])
+    page = viewer.get("/jobs/recurring/nightly")
+    assert len(page.rows) == 50
+    assert "The latest 50." in page.text
 
 
 @pytest.mark.behaviour("P19")

@@ -51,7 +51,7 @@ def show(name: str) -> ResponseReturnValue:
         page = Page.clamp(request.args.get("page"), request.args.get("size"), total.reachable)
         rows = listed(connection, ready, filters, limit=page.size, offset=page.offset)
         sizes = counts(connection)
-    return render("queue.html", sizes, line=line, listing=ready, total=total, page=page, rows=rows)
+    return render("queue.html", sizes, line=line, total=total, page=page, rows=rows)
 
 
 def _is_known(connection: Connection, line: QueueOverview) -> bool:
