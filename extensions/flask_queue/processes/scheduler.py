@@ -175,21 +175,15 @@ def _start(row: AnyRow, moment: datetime, watching_since: datetime) -> datetime:
 
 def _instants(schedule: Schedule, first: datetime, moment: datetime) -> list[datetime]:
     """The latest instants of a schedule from `first`, which is one, to `moment`; no more than can be made up for."""
+    if first > moment:  # at nearly every look: nothing is to be computed for it
+        return []
     reach = timedelta(minutes=15)  # after a long sleep only the end matters, so it is looked for from there
     while moment - reach > first:
-        found = _walk(schedule, schedule.next_after(moment - reach), moment)
+        found = list(schedule.occurrences(moment - reach, moment))
         if len(found) >= MOST_CATCH_UPS:
             return found[-MOST_CATCH_UPS:]
         reach *= 2
-    return _walk(schedule, first, moment)[-MOST_CATCH_UPS:]
-
-
-def _walk(schedule: Schedule, instant: datetime, moment: datetime) -> list[datetime]:
-    found: list[datetime] = []
-    while instant <= moment:
-        found.append(instant)
-        instant = schedule.next_after(instant)
-    return found
+    return [first, *schedule.occurrences(first, moment)][-MOST_CATCH_UPS:]
 
 
 def _wanted(due: Sequence[datetime], row: AnyRow, moment: datetime) -> list[datetime]:

@@ -232,6 +232,8 @@ def test_the_latest_instants_are_found_wherever_they_lie(minutes_of_instants: li
         def next_after(self, moment: datetime) -> datetime:
             return next((one for one in times if one > moment), never)
 
+        occurrences = Schedule.occurrences
+
     moment = NOON + timedelta(minutes=until)
     found = _instants(Uneven(), times[0], moment)  # type: ignore[arg-type]
     assert found == [one for one in times if one <= moment][-MOST_CATCH_UPS:]
