@@ -40,7 +40,7 @@ class Events:
             except Exception as error:
                 # Told to the others; a listener that breaks on that too is left alone.
                 if name != "thread_error":
-                    self.emit("thread_error", error=error)
+                    self.emit("thread_error", error=error, handled=False)
 
     @contextmanager
     def instrument(self, name: str, /, **payload: Any) -> Iterator[Payload]:

@@ -96,5 +96,5 @@ class Dispatcher(Process):
                 continue
             ids = self.runtime.client.transact(partial(unblock, keys=[key], definitions=definitions, at_most=1))
             if ids:
-                self.runtime.events.emit("release_many_blocked", limit=self.batch_size, size=len(ids), key=key)
+                self.runtime.events.emit("release_many_blocked", size=len(ids), key=key)
         return len(keys) == self.batch_size

@@ -168,6 +168,23 @@ def test_events_tell_of_what_was_enqueued(app: Flask, queue: FlaskQueue) -> None
     ]
 
 
+@pytest.mark.databases("sqlite")
+def test_a_listener_that_raises_stops_nothing_and_the_others_hear_of_it(app: Flask, queue: FlaskQueue) -> None:
+    error = ValueError("on purpose")
+    facts: list[tuple[str, dict[str, Any]]] = []
+
+    def broken(name: str, payload: dict[str, Any]) -> None:
+        raise error
+
+    queue.events.subscribe(broken)
+    queue.events.subscribe(lambda name, payload: facts.append((name, payload)))
+    handle = plain(queue).enqueue()
+    assert facts == [
+        ("thread_error", {"error": error, "handled": False}),
+        ("enqueue", {"job_id": handle.id, "name": "job", "queue": "default"}),
+    ]
+
+
 # --- outages --------------------------------------------------------------------------------------------
 
 

@@ -206,7 +206,7 @@ def test_it_says_whom_it_let_in(app: Flask, queue: FlaskQueue) -> None:
     job = limited(queue)
     first, _ = job.enqueue("a"), job.enqueue("a")
     change(queue, first.id, expires_at=ago(1))
-    one = dispatcher(queue, batch_size=5)
+    one = dispatcher(queue)
     one.poll()
-    assert facts == [{"limit": 5, "size": 1, "key": "limited/a"}]
+    assert facts == [{"size": 1, "key": "limited/a"}]
     one.runtime.database.dispose()
