@@ -1,4 +1,7 @@
-"""The different values of a column, found by hops along an index: a million rows of one value cost no more than one."""
+"""The different values of a column, found by hops along an index: a million rows of one value cost no more than one.
+
+Elsewhere this is called a loose index scan, or a skip scan.
+"""
 
 from __future__ import annotations
 

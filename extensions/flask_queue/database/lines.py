@@ -1,4 +1,7 @@
-"""The first rows of each of several lines, such as those that wait for the same key."""
+"""The first rows of each of several lines, such as those that wait for the same key.
+
+Elsewhere this is called the top N of each group; PostgreSQL has LATERAL for it.
+"""
 
 from __future__ import annotations
 

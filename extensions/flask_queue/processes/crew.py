@@ -1,4 +1,7 @@
-"""A few threads for errands that are short as a rule, so that one that is not holds up none of the others."""
+"""A few threads for errands that are short as a rule, so that one that is not holds up none of the others: a thread pool.
+
+That of `concurrent.futures` is none for us: it waits at the process's end for an errand that hangs.
+"""
 
 from __future__ import annotations
 
