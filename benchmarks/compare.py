@@ -105,14 +105,15 @@ class _Run:
         with databases.fresh(case.database, folder) as url:
             task = Task(case.key, url, list(groups), self.sizes)
             path = os.pathsep.join(filter(None, (str(processes.ROOT), os.environ.get("PYTHONPATH"))))
-            process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.measure", task.as_json()],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": path},
-                stdout=subprocess.PIPE,
-                stderr=(folder / "stderr").open("w"),
-                text=True,
-            )
+            with (folder / "stderr").open("w") as stderr:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", f"{__package__}.measure", task.as_json()],
+                    cwd=folder,
+                    env={**os.environ, "PYTHONPATH": path},
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    text=True,
+                )
             watch = threading.Timer(TIMEOUT, process.terminate)
             watch.start()
             try:
