@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import select
 
 from .client import Client, JobHandle
-from .errors import QueueError
+from .errors import NotInitialized
 from .extension import FlaskQueue
 from .jobs.arguments import decode
 from .jobs.definition import JobDefinition
@@ -25,7 +25,7 @@ from .operations.enqueue import NewJob
 def _queue() -> FlaskQueue:
     queue = current_app.extensions.get("queue")
     if not isinstance(queue, FlaskQueue):
-        raise QueueError("This application has no queue. Call `queue.init_app(app, db)` in its factory.")
+        raise NotInitialized
     return queue
 
 

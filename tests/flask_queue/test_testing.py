@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from flask_queue import FlaskQueue, testing
+from flask_queue.errors import NotInitialized
 
 
 @pytest.mark.behaviour("D1")
@@ -29,3 +30,8 @@ def test_coroutines_run_inline_also_those_that_do_not_look_like_any(app: Flask, 
         queue.job(name="plain")(function).enqueue("plain")
         queue.job(name="wrapped")(wrapped).enqueue("wrapped")
     assert ran == ["plain", "wrapped"]
+
+
+def test_an_application_without_a_queue_is_told() -> None:
+    with Flask("without_queue").app_context(), pytest.raises(NotInitialized, match="This application has no queue"):
+        testing.drain()

@@ -18,8 +18,6 @@ from sqlalchemy.exc import DBAPIError
 
 from flask_queue import models
 
-VERSION_TABLE = "queue_alembic_version"
-
 log = logging.getLogger("alembic.env")
 
 
@@ -47,7 +45,7 @@ def drop_empty_revision(_: Any, __: Any, directives: list[Any]) -> None:
 def configure(engine: Engine, **how: Any) -> None:
     context.configure(
         target_metadata=models.metadata,
-        version_table=VERSION_TABLE,
+        version_table=models.VERSION_TABLE,
         include_name=is_ours,
         process_revision_directives=drop_empty_revision,
         # SQLite alters a table by copying it.
