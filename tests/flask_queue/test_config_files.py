@@ -305,9 +305,9 @@ def test_a_selector_that_selects_nothing_is_warned_of(files: Files) -> None:
 @pytest.mark.behaviour("M6")
 def test_more_threads_than_connections_is_warned_of(files: Files) -> None:
     content = "workers: [{threads: 2}, {threads: 9}]"
-    assert files.load(content, pool_size=9).warnings == ()
-    [warning] = files.load(content, pool_size=8).warnings
-    assert "configured to use 9 threads but the database connection pool is 8. Make it at least 9" in warning
+    assert files.load(content, pool_size=11).warnings == ()
+    [warning] = files.load(content, pool_size=10).warnings
+    assert "configured to use 9 threads but the database connection pool is 10" in warning
     assert files.load(content, pool_size=None).warnings == ()
 
 

@@ -129,11 +129,11 @@ class JobRelation:
         return replace(self, _conditions=(*self._conditions, *conditions))
 
     def limit(self, count: int) -> JobRelation:
-        """At most `count` of them."""
+        """At most `count` of them, in the order of `all`; actions take the same ones."""
         return replace(self, _limit=count)
 
     def offset(self, count: int) -> JobRelation:
-        """Without the first `count` of them."""
+        """Without the first `count` of them, in the order of `all`."""
         return replace(self, _offset=count)
 
     # --- reading ----------------------------------------------------------------------------------
@@ -221,22 +221,20 @@ class JobRelation:
             self._client.transact(partial(unblock, keys=some, definitions=self._client.definitions))
 
     def _in_batches(self, batch: Any) -> int:
-        moved, last_id = 0, self._start()
-        ids: list[int] = []
-        while self._limit is None or moved < self._limit:
-            size = BULK_SIZE if self._limit is None else min(BULK_SIZE, self._limit - moved)
-            where = [*self._where, jobs.c.id > last_id]
-            ids = self._client.transact(partial(batch, where=where, size=size))
-            if not ids:
-                break
+        if self._limit is not None or self._offset:
+            return self._in_batches_of_listed(batch)
+        moved, last_id = 0, -LARGEST_ID
+        while ids := self._client.transact(partial(batch, where=[*self._where, jobs.c.id > last_id], size=BULK_SIZE)):
             moved, last_id = moved + len(ids), max(ids)
         return moved
 
-    def _start(self) -> int:
-        """The id behind which the bulk action begins: bulk actions go by id."""
-        if not self._offset:
-            return -LARGEST_ID
-        statement = select(jobs.c.id).where(*self._where).order_by(jobs.c.id).offset(self._offset - 1).limit(1)
+    def _in_batches_of_listed(self, batch: Any) -> int:
+        """The same for a part of the list: for those that `all` returns."""
+        statement = self._page(_in_order(self._state, select(jobs.c.id).where(*self._where)))
         with self._client.database.connect() as connection:
-            found = connection.execute(statement).scalar()
-        return LARGEST_ID if found is None else int(found)
+            listed = list(connection.execute(statement).scalars())
+        moved = 0
+        for start in range(0, len(listed), BULK_SIZE):
+            some = listed[start : start + BULK_SIZE]
+            moved += len(self._client.transact(partial(batch, where=[*self._where, jobs.c.id.in_(some)], size=len(some))))
+        return moved

@@ -239,11 +239,11 @@ def _nothing_to_run(file: str, only: Only | None) -> str:
 
 
 def _pool_warnings(workers: Iterable[WorkerOptions], pool_size: int) -> list[str]:
-    """A job in each thread may hold a connection of the application's. What the process itself needs is in pools of ours."""
+    """A job in each thread may hold a connection of the application's pool; two are left for whatever else it does."""
     threads = max((worker.threads for worker in workers), default=0)
-    if threads <= pool_size:
+    if threads <= pool_size - 2:
         return []
     return [
         f"Flask-Queue is configured to use {threads} threads but the database connection pool is {pool_size}. "
-        f"Make it at least {threads}: pool_size in SQLALCHEMY_ENGINE_OPTIONS."
+        f"Make it at least {threads + 2}: pool_size in SQLALCHEMY_ENGINE_OPTIONS."
     ]

@@ -102,6 +102,17 @@ def test_lists_are_in_the_order_that_people_look_for(app: Flask, queue: FlaskQue
     assert ids(queue.jobs.finished.limit(0).all()) == []
 
 
+def test_actions_take_the_part_of_the_list_that_is_shown(app: Flask, queue: FlaskQueue) -> None:
+    """By due time, not by id."""
+    first, last, between = (plain(queue).using(wait=wait).enqueue() for wait in (60, 180, 120))
+    part = queue.jobs.scheduled.offset(1).limit(1)
+    assert ids(part.all()) == ids([between])
+    assert part.discard_all() == 1
+    assert [handle.status for handle in (first, between, last)] == ["scheduled", None, "scheduled"]
+    assert queue.jobs.scheduled.offset(1).discard_all() == 1
+    assert last.status is None
+
+
 def test_conditions_narrow_down(app: Flask, queue: FlaskQueue) -> None:
     one, two = plain(queue, "one"), plain(queue, "two")
     handles = [
