@@ -172,14 +172,21 @@ class FlaskQueue(Registry):
         self.recurring_tasks.unschedule(key)
 
     def clear_finished(
-        self, older_than: float | None = None, *, name: str | None = None, batch_size: int = 500, pause: float = 0.0
+        self,
+        older_than: timedelta | float | None = None,
+        *,
+        name: str | None = None,
+        batch_size: int = 500,
+        pause: float = 0.0,
     ) -> int:
-        """Delete jobs that finished at least `older_than` seconds ago (default `QUEUE_CLEAR_FINISHED_JOBS_AFTER`).
+        """Delete jobs that finished long enough ago.
 
+        :param older_than: for how long at least: a timedelta or seconds; by default `QUEUE_CLEAR_FINISHED_JOBS_AFTER`.
         :param name: jobs of this name only.
         :param batch_size: rows of one transaction, at least 1.
         :param pause: seconds between two transactions.
         :return: how many were deleted.
+        :raises ConfigurationError: for a length of time or a batch size that cannot be; nothing is deleted.
         """
         return clear_finished(self.client, older_than, name=name, batch_size=batch_size, pause=pause)
 

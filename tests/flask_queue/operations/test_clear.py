@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,25 @@ def test_nothing_younger_than_it_should_be_is_cleared(app: Flask, queue: FlaskQu
     assert queue.clear_finished(60) == 2
     assert [handle.status for handle in handles] == ["finished", "finished", None, None]
     assert queue.clear_finished(0) == 2
+
+
+@pytest.mark.behaviour("O2")
+def test_an_age_may_be_a_timedelta(app: Flask, queue: FlaskQueue) -> None:
+    handles = [plain(queue).enqueue() for _ in range(2)]
+    queue.work()
+    change(queue, handles[0].id, finished_at=ago(DAY + 60))
+    assert queue.clear_finished(timedelta(days=1)) == 1
+    assert [handle.status for handle in handles] == [None, "finished"]
+
+
+@pytest.mark.behaviour("O2")
+@pytest.mark.parametrize("age", [-5, 1e12, float("nan"), float("inf"), True, "x", timedelta(-1), timedelta.max], ids=str)
+def test_impossible_ages_are_refused(app: Flask, queue: FlaskQueue, age: Any) -> None:
+    plain(queue).enqueue()
+    queue.work()
+    with pytest.raises(ConfigurationError, match=r"^older_than=.*: a number of seconds, 0 or more"):
+        queue.clear_finished(age)
+    assert queue.jobs.finished.count() == 1
 
 
 @pytest.mark.behaviour("O2")
