@@ -109,13 +109,14 @@ def admins_only(user: Any) -> str | None:
 def refuse_other_sites() -> None:
     """Refuse a form that a page of another origin sent. (A browser says which one; the token guards what does not.)"""
     origin = request.headers.get("Origin")
-    if origin is not None and _address(urlsplit(origin)) != _address(urlsplit(request.host_url)):
+    if origin is not None and _address(origin) != _address(request.host_url):
         abort(403, OTHER_SITE)
 
 
-def _address(parts: Any) -> tuple[str | None, int | None]:
+def _address(url: str) -> tuple[str | None, int | None]:
     """Host and port. Not the scheme: behind a proxy that ends TLS, the application often knows only of http."""
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return None, -1

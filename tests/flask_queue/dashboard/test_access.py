@@ -275,6 +275,7 @@ def test_a_form_without_a_token_of_its_session_changes_nothing(
         ("http://localhost.evil.example", False),
         ("http://localhost@evil.example", False),
         ("http://localhost:x", False),
+        ("http://[bad", False),
         ("null", False),
         ("", False),
     ],
