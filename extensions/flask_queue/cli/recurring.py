@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import with_appcontext
 
-from ..errors import RecurringTaskNotFound
+from ..errors import QueueError, RecurringTaskNotFound
 from ..jobs.schedules import Schedule
 from .group import QueueGroup, current_queue
 from .output import echo_json, echo_table, printable
@@ -88,11 +88,11 @@ def _lines(queue: FlaskQueue) -> Iterator[Line]:
     stored = {task.key: task for task in queue.recurring_tasks.all()}
     configuration = queue.configuration()
     for problem in configuration.problems:
-        click.echo(f"Problem: {printable(problem)}", err=True)
+        _tell(problem)
     for task in configuration.recurring_tasks:
         yield _configured(queue, task, stored.pop(task.key, None))
     for record in stored.values():
-        yield Line(record.key, record.job_name, record.schedule, record.next_run_at, record.last_run_at, record.paused)
+        yield _stored(record)
 
 
 def _configured(queue: FlaskQueue, task: RecurringTask, record: RecurringTaskHandle | None) -> Line:
@@ -100,6 +100,20 @@ def _configured(queue: FlaskQueue, task: RecurringTask, record: RecurringTaskHan
     schedule = Schedule.parse(task.schedule, task.time_zone or queue.settings.time_zone)
     next_run_at = None if paused else schedule.next_after(datetime.now(UTC))
     return Line(task.key, task.job, task.schedule, next_run_at, record.last_run_at if record else None, paused)
+
+
+def _stored(record: RecurringTaskHandle) -> Line:
+    """The line of a task in the database. One that cannot be understood any more must not hide the others."""
+    try:
+        next_run_at = record.next_run_at
+    except QueueError as error:
+        _tell(f"{record.key}: {error}")
+        next_run_at = None
+    return Line(record.key, record.job_name, record.schedule, next_run_at, record.last_run_at, record.paused)
+
+
+def _tell(problem: str) -> None:
+    click.echo(f"Problem: {printable(problem)}", err=True)
 
 
 def _task(key: str) -> RecurringTaskHandle:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from flask_queue import FlaskQueue
 from flask_queue.jobs.schedules import Schedule
+from flask_queue.models import recurring_tasks
 
 from ...harness.site import Site
 from .conftest import Run
@@ -104,6 +106,20 @@ def test_a_bad_task_is_told_and_the_others_are_shown(run: Run, tmp_path: Path) -
     assert result.exit_code == 0
     assert "never: Schedule is not a supported recurring schedule" in result.stderr
     assert len(result.stdout.splitlines()) == 4
+
+
+def test_a_stored_task_that_cannot_be_read_is_told_and_the_others_are_shown(run: Run, queue: FlaskQueue) -> None:
+    for key in ("nightly", "odd"):
+        queue.schedule_recurring_task(key, job="add", schedule="0 3 * * *", args=[1])
+    odd = update(recurring_tasks).where(recurring_tasks.c.key == "odd").values(schedule="tomorrow")
+    queue.database.transact(lambda connection: connection.execute(odd))
+    result = run("recurring")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Problem: odd: Schedule is not a supported recurring schedule: 'tomorrow'")
+    lines = {line[0]: line for line in map(cells, result.stdout.splitlines())}
+    assert lines.keys() == {"KEY", "digest", "nightly", "odd", "rest", "sums"}
+    assert lines["odd"] == ["odd", "add", "tomorrow", "-", "-"]
+    assert lines["nightly"] == ["nightly", "add", "0 3 * * *", next_run("0 3 * * *"), "-"]
 
 
 @pytest.mark.databases("sqlite")
