@@ -118,7 +118,7 @@ class Client:
 
     def _insert(self, handle: JobHandle, job: NewJob) -> None:
         write = self.database.alone if is_single(job) else self.database.transact
-        handle.stored(self._enqueuing(lambda: write(lambda connection: enqueue(connection, job))))
+        handle.stored(self.enqueuing(lambda: write(lambda connection: enqueue(connection, job))))
         self._tell(handle, job)
 
     def _tell(self, handle: JobHandle, job: NewJob) -> None:
@@ -128,7 +128,7 @@ class Client:
 
     def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
         session = self._shared_session()
-        handle.stored(self._enqueuing(lambda: enqueue(session.connection(), job)))
+        handle.stored(self.enqueuing(lambda: enqueue(session.connection(), job)))
         on_commit(session, lambda: self._tell(handle, job))
 
     def _shared_session(self) -> Session:
@@ -177,7 +177,7 @@ class Client:
         return sum(handle.enqueued for handle in batch.handles)
 
     def _insert_many(self, batch: _Batch) -> int:
-        ids = self._enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, batch.jobs)))
+        ids = self.enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, batch.jobs)))
         self._tell_many(batch, ids)
         return _stored(batch, ids)
 
@@ -187,7 +187,7 @@ class Client:
 
     def _insert_many_in_session(self, batch: _Batch) -> int:
         session = self._shared_session()
-        ids = self._enqueuing(lambda: enqueue_many(session.connection(), batch.jobs))
+        ids = self.enqueuing(lambda: enqueue_many(session.connection(), batch.jobs))
         on_commit(session, lambda: self._tell_many(batch, ids))
         return _stored(batch, ids)
 
@@ -198,7 +198,11 @@ class Client:
 
     # --- errors -----------------------------------------------------------------------------------
 
-    def _enqueuing(self, work: Callable[[], T]) -> T:
+    def enqueuing(self, work: Callable[[], T]) -> T:
+        """Do `work`, in which a job is enqueued.
+
+        :raises EnqueueError: when the database refuses.
+        """
         try:
             return work()
         except (DBAPIError, PoolTimeoutError) as error:

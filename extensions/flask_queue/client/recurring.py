@@ -88,9 +88,9 @@ class RecurringTaskHandle:
 
         :raises UnknownJobError: when its job is not registered any more.
         :raises InvalidTransition: when a concurrency rule discards the job.
+        :raises EnqueueError: when the database refuses; nothing is written.
         """
-        with self._client.database.connect() as connection:
-            row = operations.task(connection, self.key)
+        row = self._client.enqueuing(self._row)
         if row is None:
             raise RecurringTaskNotFound(f"There is no recurring task {self.key!r} any more.")
         job = job_of(self._client, row)
@@ -101,10 +101,14 @@ class RecurringTaskHandle:
                 operations.record_extra_run(connection, self.key, job_id)
             return job_id
 
-        job_id = self._client.transact(work)
+        job_id = self._client.enqueuing(lambda: self._client.transact(work))
         if job_id is None:
             raise InvalidTransition(f"The concurrency rule of {self.job_name} discarded the job: another one holds its slot.")
         return JobHandle.of_id(self._client, job_id)
+
+    def _row(self) -> AnyRow | None:
+        with self._client.database.connect() as connection:
+            return operations.task(connection, self.key)
 
 
 class RecurringTasks:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Table
 
 from flask_queue import FlaskQueue
 from flask_queue.errors import (
     ArgumentError,
     ConfigurationError,
+    EnqueueError,
     InvalidScheduleError,
     InvalidTransition,
     QueueError,
@@ -19,7 +21,9 @@ from flask_queue.errors import (
     RecurringTaskNotFound,
     UnknownJobError,
 )
+from flask_queue.models import attempts, jobs, metadata, recurring_tasks
 from tests.flask_queue.operations.declared import forget, limited, plain
+from tests.harness.databases import connect
 from tests.harness.tables import Tables
 
 
@@ -141,6 +145,19 @@ def test_a_task_that_cannot_run_now_says_why(app: Flask, queue: FlaskQueue, tabl
         queue.recurring_tasks["orphan"].run_now()
     assert len(tables.jobs()) == 1
     assert not tables.runs("busy")
+
+
+@pytest.mark.behaviour("H30")
+@pytest.mark.parametrize("missing", [[recurring_tasks], [attempts, jobs]], ids=["the task", "the place for its job"])
+def test_a_task_that_the_database_does_not_run_now_is_an_enqueue_error(
+    app: Flask, queue: FlaskQueue, database_url: str, missing: list[Table]
+) -> None:
+    plain(queue)
+    task = queue.schedule_recurring_task("task", job="job", schedule="every year")
+    with connect(database_url) as connection:
+        metadata.drop_all(connection, missing)
+    with pytest.raises(EnqueueError, match="flask db upgrade"):
+        task.run_now()
 
 
 @pytest.mark.behaviour("H31")
