@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -134,7 +134,7 @@ class FlaskQueue(Registry):
         *,
         job: str | JobDefinition[Any, Any],
         schedule: str,
-        args: Sequence[Any] = (),
+        args: Any = (),
         kwargs: Mapping[str, Any] | None = None,
         queue: str | None = None,
         priority: int | None = None,
@@ -147,9 +147,12 @@ class FlaskQueue(Registry):
         :param key: names the task.
         :param job: a registered job, or its name.
         :param schedule: cron, or a phrase such as "every 10 minutes" or "every day at 9am Europe/Berlin".
+        :param args: the job's arguments: a list or tuple of them, or the only one; None is none.
+        :param kwargs: its arguments by name.
         :param catch_up: ticks missed during an outage are made up for when they are no older (60 days at most); 0 skips them.
         :raises RecurringTaskExists: when the key is taken.
         :raises InvalidScheduleError: when the schedule is not understood.
+        :raises ConfigurationError: for an option that no task can have.
         """
         return self.recurring_tasks.schedule(
             key,
@@ -233,9 +236,7 @@ class FlaskQueue(Registry):
         )
 
     def check_tables(self) -> None:
-        """
-        :raises MissingTables: when the queue's tables are not there.
-        """
+        """:raises MissingTables: when the queue's tables are not there."""
         if not self.database.has_tables([table.name for table in models.metadata.sorted_tables]):
             raise MissingTables
 
@@ -264,16 +265,14 @@ class FlaskQueue(Registry):
 
     def runtime(self) -> Runtime:
         """What the processes of the current application's queue are handed."""
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        state = self._state
+        app, state = current_app._get_current_object(), self._state  # type: ignore[attr-defined]
 
         def report(error: BaseException) -> None:
             if isinstance(error, Exception):
                 got_request_exception.send(app, exception=error)
 
-        context: Callable[[], AbstractContextManager[Any]] = app.app_context
         engines = [*state.db.engines.values(), state.client.database.engine]
-        return Runtime(state.client, self.hooks, context, report, engines)
+        return Runtime(state.client, self.hooks, app.app_context, report, engines)
 
     @contextmanager
     def in_web(self, app: Flask, *, mode: Literal["fork", "thread"] | None = None) -> Iterator[None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from ..config import MOST_CATCH_UP_DAYS
+from ..config.values import Refused, long_text
 from ..database import AnyRow
 from ..errors import (
     ConfigurationError,
@@ -197,8 +198,11 @@ def _dynamic_values(client: Client, key: str, *, job: Any, schedule: str, **opti
     if not isinstance(key, str) or not key or len(key) > KEY_LENGTH or not key.isprintable():
         raise ConfigurationError(f"key={key!r}: 1 to {KEY_LENGTH} printable characters.")
     name = getattr(job, "name", job)
-    if name not in client.definitions:
+    if not isinstance(name, str) or name not in client.definitions:
         raise UnknownJobError(f"job={job!r}: no such job is registered.")
+    for option, given in (("schedule", schedule), ("time_zone", options.get("time_zone"))):
+        if not isinstance(given, str | None):
+            raise ConfigurationError(f"{option}={given!r}: text.")
     Schedule.parse(schedule, options.get("time_zone") or client.settings.time_zone)
     return _values(client, key=key, job_name=name, schedule=schedule, static=False, **options)
 
@@ -210,7 +214,7 @@ def _values(
     job_name: str,
     schedule: str,
     static: bool,
-    args: Sequence[Any] = (),
+    args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     queue: str | None = None,
     priority: int | None = None,
@@ -223,15 +227,37 @@ def _values(
     return {
         "key": key,
         "job_name": job_name,
-        "arguments": arguments.encode(tuple(args), dict(kwargs or {}), references=client.references),
+        "arguments": arguments.encode(_positional(args), _by_name(kwargs), references=client.references),
         "schedule": schedule,
         "time_zone": time_zone or client.settings.time_zone,
         "queue_name": queue if queue is None else queue_name(queue),
         "priority": priority if priority is None else priority_number(priority),
-        "description": description,
+        "description": description if description is None else _description(description),
         "catch_up": _catch_up_seconds(catch_up),
         "static": static,
     }
+
+
+def _positional(args: object) -> tuple[Any, ...]:
+    """One argument or several: a text is one, and so is a mapping, however many letters or keys they have."""
+    if args is None:
+        return ()
+    return tuple(args) if isinstance(args, list | tuple) else (args,)
+
+
+def _by_name(kwargs: object) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        raise ConfigurationError(f"kwargs={kwargs!r}: a mapping of names to arguments, or None.")
+    return dict(kwargs)
+
+
+def _description(text: object) -> str:
+    try:
+        return long_text(text)
+    except Refused as refused:
+        raise ConfigurationError(f"description={text!r}: {refused}.") from None
 
 
 def _catch_up_seconds(catch_up: object) -> int:

@@ -27,6 +27,8 @@ LARGEST = 2**31 - 1
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+#: NUL, which PostgreSQL cannot hold, and halves of characters, which no UTF-8 has.
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 _DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)\s*(?P<unit>second|minute|hour|day|week)s?", re.IGNORECASE)
 
 
@@ -136,8 +138,8 @@ def queue_name(value: Any) -> str:
 
 def long_text(value: Any) -> str:
     """Text for people, of any length."""
-    if not isinstance(value, str):
-        raise Refused("text")
+    if not isinstance(value, str) or _NOT_STORABLE.search(value):
+        raise Refused("text without NUL and other characters that cannot be stored")
     return value
 
 

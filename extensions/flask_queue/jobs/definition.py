@@ -94,10 +94,14 @@ class JobRules:
             raise ConfigurationError(f"discard_on={self.discard_on!r}: exception classes.")
         if self.concurrency is not None and not isinstance(self.concurrency, Concurrency):
             raise ConfigurationError(f"concurrency={self.concurrency!r}: a Concurrency(…) or None.")
-        if self.timeout is not None and not (isinstance(self.timeout, int | float) and 0 < self.timeout < math.inf):
+        if self.timeout is not None and not _is_length(self.timeout):
             raise ConfigurationError(f"timeout={self.timeout!r}: seconds, more than 0, or None.")
         if self.on_crash not in ("fail", "retry", "discard"):
             raise ConfigurationError(f'on_crash={self.on_crash!r}: allowed are "fail", "retry" and "discard".')
+
+
+def _is_length(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < math.inf
 
 
 class _Enqueueable(Generic[P, R]):
@@ -270,9 +274,11 @@ class Definitions(Mapping[str, JobDefinition[Any, Any]]):
         module_name, _, attribute = name.rpartition(".")
         try:
             found = getattr(importlib.import_module(module_name), attribute, None) if module_name else None
-        except (ImportError, TypeError, ValueError):  # no such module, or no name that a module could have
+        except (TypeError, ValueError):  # no name that a module could have
             return None
-        except Exception as error:  # the module is there, and broken
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+                return None  # another one that is not found is an import in it: the module is there, and broken
             raise ConfigurationError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
         return found if isinstance(found, JobDefinition) and found.name in self._by_name else self._by_name.get(name)
 

@@ -82,13 +82,18 @@ def test_a_job_in_a_module_that_cannot_be_imported_is_a_problem(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no_python.py").write_text("def job(:\n")
+    (tmp_path / "incomplete.py").write_text("import not_installed\n")
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "recurring.yml").write_text(
-        "broken: {class: no_python.job, schedule: every day}\ngone: {job: gone, schedule: every day}\n"
+        "broken: {class: no_python.job, schedule: every day}\n"
+        "incomplete: {class: incomplete.job, schedule: every day}\n"
+        "gone: {job: gone.module.job, schedule: every day}\n"
     )
     result = run("check")
     assert (result.exit_code, result.stdout) == (1, "")
-    _, broken, gone = result.stderr.splitlines()
+    _, broken, incomplete, gone = result.stderr.splitlines()
+    assert "incomplete cannot be imported: ModuleNotFoundError: No module named 'not_installed'" in incomplete
+    assert "cannot be imported" not in gone
     assert broken.startswith(f"{tmp_path / 'recurring.yml'}: broken: no_python cannot be imported: SyntaxError: ")
     assert gone.startswith(f"{tmp_path / 'recurring.yml'}: gone: ")
 

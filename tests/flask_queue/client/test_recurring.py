@@ -21,6 +21,7 @@ from flask_queue.errors import (
     RecurringTaskNotFound,
     UnknownJobError,
 )
+from flask_queue.jobs.arguments import decode
 from flask_queue.models import attempts, jobs, metadata, recurring_tasks
 from tests.flask_queue.operations.declared import forget, limited, plain
 from tests.harness.databases import connect
@@ -51,6 +52,31 @@ def test_a_task_keeps_all_that_it_was_made_with(app: Flask, queue: FlaskQueue) -
     assert found.next_run_at > datetime.now(UTC)
 
 
+@pytest.mark.behaviour("H11")
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("given", "args"),
+    [
+        (None, ()),
+        ((), ()),
+        ([], ()),
+        ([1, [2]], (1, [2])),
+        (("abc", {"user": 2}), ("abc", {"user": 2})),
+        ("abc", ("abc",)),
+        ("", ("",)),
+        (0, (0,)),
+        ({"user": 2}, ({"user": 2},)),
+        ({1}, ({1},)),
+    ],
+    ids=repr,
+)
+def test_arguments_are_one_value_or_a_list(app: Flask, queue: FlaskQueue, given: Any, args: tuple[Any, ...]) -> None:
+    plain(queue)
+    task = queue.schedule_recurring_task("task", job="job", schedule="every hour", args=given, kwargs=None)
+    stored, by_name = decode(task.arguments)
+    assert (tuple(stored), by_name) == (args, {})
+
+
 @pytest.mark.behaviour("H9")
 def test_a_key_can_be_had_once(app: Flask, queue: FlaskQueue) -> None:
     plain(queue)
@@ -62,17 +88,25 @@ def test_a_key_can_be_had_once(app: Flask, queue: FlaskQueue) -> None:
 
 
 @pytest.mark.behaviour("H9", "H20")
-@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ({"schedule": "tomorrow"}, InvalidScheduleError),
         ({"schedule": "every hour " + " " * 300}, QueueError),
+        ({"schedule": 5}, ConfigurationError),
         ({"time_zone": "Mars/Olympus"}, QueueError),
+        ({"time_zone": 5}, ConfigurationError),
         ({"job": "unknown"}, UnknownJobError),
+        ({"job": ["job"]}, UnknownJobError),
         ({"priority": 2**40}, ConfigurationError),
         ({"queue": "a*"}, ConfigurationError),
         ({"args": [NotImplemented]}, ArgumentError),
+        ({"args": NotImplemented}, ArgumentError),
+        ({"kwargs": [1]}, ConfigurationError),
+        ({"kwargs": {1: 2}}, ConfigurationError),
+        ({"description": 5}, ConfigurationError),
+        ({"description": "a\0b"}, ConfigurationError),
+        ({"description": "a\ud800b"}, ConfigurationError),
         ({"catch_up": timedelta(days=61)}, ConfigurationError),
         ({"catch_up": timedelta.max}, ConfigurationError),
         ({"catch_up": float("inf")}, ConfigurationError),
@@ -87,8 +121,9 @@ def test_a_key_can_be_had_once(app: Flask, queue: FlaskQueue) -> None:
 def test_what_cannot_work_is_refused(app: Flask, queue: FlaskQueue, options: dict[str, Any], error: type[QueueError]) -> None:
     plain(queue)
     given: dict[str, Any] = {"key": "task", "job": "job", "schedule": "every hour", **options}
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         queue.schedule_recurring_task(given.pop("key"), **given)
+    assert error is not ConfigurationError or next(iter(options)) in str(caught.value)
     assert queue.recurring_tasks.all() == []
 
 

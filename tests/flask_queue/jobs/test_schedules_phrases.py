@@ -277,9 +277,11 @@ def test_a_wrong_zone_is_called_one(zone: str) -> None:
         Schedule.parse(f"every day at 1am {zone}")
 
 
-def test_a_wrong_default_zone_is_refused() -> None:
+@pytest.mark.parametrize("text", ["every day", "every day at 9am Europe/Berlin"])
+def test_a_wrong_default_zone_is_refused(text: str) -> None:
+    """Also where the text names one: what is stored is shown."""
     with pytest.raises(InvalidScheduleError, match="'Nowhere' is not an IANA name"):
-        Schedule.parse("every day", time_zone="Nowhere")
+        Schedule.parse(text, time_zone="Nowhere")
 
 
 @pytest.mark.parametrize(

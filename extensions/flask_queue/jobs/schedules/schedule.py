@@ -59,7 +59,8 @@ class Schedule:
         try:
             words, zone = _split_zone(str(text))
             cron = Cron.parse(cron_from_phrase(words) if is_phrase(words) else words)
-            named = zone or _default_zone(time_zone)
+            default = _default_zone(time_zone)  # although the text may name one: it is stored and shown
+            named = zone or default
         except SeveralCrons as several:
             raise InvalidScheduleError(
                 f"Schedule generates multiple cron schedules: '{text}' is {several}. "
@@ -146,5 +147,6 @@ def _default_zone(name: str) -> ZoneInfo:
 def _refusal(text: str, reason: ValueError) -> str:
     shown = text if len(text) <= 80 else f"{text[:80]}…"
     last = text.split()[-1] if text.strip() and len(text) <= _LONGEST_TEXT else ""
-    why = f"'{last}' is not a time zone" if looks_like_a_zone(last) else str(reason)
+    is_no_zone = looks_like_a_zone(last) and find_zone(last) is None
+    why = f"'{last}' is not a time zone" if is_no_zone else str(reason)
     return f"Schedule is not a supported recurring schedule: '{shown}' ({why}). {_WHAT_IS_ALLOWED}"

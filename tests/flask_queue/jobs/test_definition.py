@@ -1,4 +1,4 @@
-"""Which functions may have the name of a job: the one that has it, however often it is made."""
+"""Declaring jobs: which function may have a name, and what its rules may be."""
 
 from __future__ import annotations
 
@@ -82,3 +82,9 @@ def test_what_is_made_again_takes_its_own_place() -> None:
 def test_a_decorator_that_keeps_names_keeps_jobs_apart() -> None:
     queue = FlaskQueue()
     assert queue.job(kind(charge)).name != queue.job(kind(refund)).name
+
+
+@pytest.mark.parametrize("seconds", [True, 0, -1, float("inf"), float("nan"), "5"])
+def test_a_timeout_is_a_length_of_time(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="timeout="):
+        FlaskQueue().job(charge, timeout=seconds)
