@@ -117,6 +117,7 @@ class Client:
         )
 
     def _insert(self, handle: JobHandle, job: NewJob) -> None:
+        self._refuse_to_wait_for_ourselves()
         write = self.database.alone if is_single(job) else self.database.transact
         handle.stored(self.enqueuing(lambda: write(lambda connection: enqueue(connection, job))))
         self._tell(handle, job)
@@ -177,6 +178,7 @@ class Client:
         return sum(handle.enqueued for handle in batch.handles)
 
     def _insert_many(self, batch: _Batch) -> int:
+        self._refuse_to_wait_for_ourselves()
         ids = self.enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, batch.jobs)))
         self._tell_many(batch, ids)
         return _stored(batch, ids)
@@ -197,6 +199,19 @@ class Client:
         self.events.emit("enqueue_all", job_ids=ids, size=sum(job_id is not None for job_id in ids))
 
     # --- errors -----------------------------------------------------------------------------------
+
+    def _refuse_to_wait_for_ourselves(self) -> None:
+        """
+        :raises EnqueueError: when `db.session` has written to the one SQLite file that is also the queue's. It holds the lock
+            that our own transaction would wait for, and keeps it for as long as we wait.
+        """
+        if not self.single_database or self.database.in_memory or self.database.dialect_name != "sqlite":
+            return
+        if _has_written(self.session()):
+            raise EnqueueError(
+                "The current transaction of db.session has written to this SQLite database, and keeps everybody else from "
+                "writing until it ends: enqueue with transactional=True, as a part of it, or with after_commit=True."
+            )
 
     def enqueuing(self, work: Callable[[], T]) -> T:
         """Do `work`, in which a job is enqueued.
@@ -245,3 +260,11 @@ def _stored(batch: _Batch, ids: Sequence[int | None]) -> int:
     for handle, job_id in zip(batch.handles, ids, strict=True):
         handle.stored(job_id)
     return sum(handle.enqueued for handle in batch.handles)
+
+
+def _has_written(session: Session) -> bool:
+    """Whether a session is in a transaction of SQLite's that has written. (One that has read is not `in_transaction` there.)"""
+    try:
+        return session.in_transaction() and bool(getattr(session.connection().connection, "in_transaction", False))
+    except SQLAlchemyError:  # it has failed, and holds nothing any more
+        return False

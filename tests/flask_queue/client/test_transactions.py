@@ -100,6 +100,25 @@ def test_an_enqueue_error_leaves_the_application_its_transaction(
     assert (pages.count(), tables.jobs()) == (1, [])
 
 
+@pytest.mark.behaviour("A5", "Q1")
+@pytest.mark.databases("sqlite")
+def test_nobody_waits_for_the_lock_that_its_own_transaction_holds(
+    one: Flask, db: SQLAlchemy, pages: Pages, queue: FlaskQueue, job: JobDefinition[[int], None], tables: Tables
+) -> None:
+    """It would for half a minute, and in vain."""
+    db.session.execute(select(pages.table)).all()
+    job.enqueue(1)  # to read is to hold nothing
+    pages.write()
+    for enqueue in (lambda: job.enqueue(2), lambda: queue.enqueue_all([job.build(3)])):
+        with pytest.raises(EnqueueError, match=r"has written to this SQLite database.*after_commit=True"):
+            enqueue()
+    job.using(after_commit=True).enqueue(4)
+    job.using(transactional=True).enqueue(5)
+    db.session.commit()
+    job.enqueue(6)
+    assert (pages.count(), tables.states()) == (1, {"ready": 4})
+
+
 @pytest.mark.behaviour("Q2")
 def test_whatever_the_session_is_bound_to_the_job_lands_in_the_queue(
     two: Flask, db: SQLAlchemy, job: JobDefinition[[int], None], tables: Tables
