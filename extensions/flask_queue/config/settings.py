@@ -39,10 +39,10 @@ def time_zone(value: Any) -> str:
 
 
 def url_prefix(value: Any) -> str:
-    """A path on the site, without a slash at its end."""
+    """A path on the site, without a slash at its end. Not the root: `/static` there is the application's."""
     prefix = value.rstrip("/") if isinstance(value, str) else ""
     if not prefix.startswith("/") or "<" in prefix:
-        raise Refused('a path that begins with "/", such as "/jobs"')
+        raise Refused('a path that begins with "/", is more than the root, and has no "<", such as "/jobs"')
     return prefix
 
 

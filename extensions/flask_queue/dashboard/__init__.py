@@ -21,7 +21,7 @@ REFUSALS = (400, 401, 403, 404)
 def create_blueprint(url_prefix: str) -> Blueprint:
     """A blueprint for one application.
 
-    :param url_prefix: where it is mounted, such as "/jobs"; "" for the root of the site
+    :param url_prefix: where it is mounted, such as "/jobs"; not the root, where /static is the application's
     """
     blueprint = Blueprint(
         "flask_queue",
