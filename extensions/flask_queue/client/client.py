@@ -205,9 +205,7 @@ class Client:
         :raises EnqueueError: when `db.session` has written to the one SQLite file that is also the queue's. It holds the lock
             that our own transaction would wait for, and keeps it for as long as we wait.
         """
-        if not self.single_database or self.database.in_memory or self.database.dialect_name != "sqlite":
-            return
-        if _has_written(self.session()):
+        if self.single_database and self.database.has_one_writer and _has_written(self.session()):
             raise EnqueueError(
                 "The current transaction of db.session has written to this SQLite database, and keeps everybody else from "
                 "writing until it ends: enqueue with transactional=True, as a part of it, or with after_commit=True."

@@ -83,6 +83,11 @@ class Database:
         return self.dialect_name == "sqlite"
 
     @property
+    def has_one_writer(self) -> bool:
+        """Whether a transaction that has written keeps all other connections from writing."""
+        return self.dialect_name == "sqlite" and not self.in_memory
+
+    @property
     def can_notify(self) -> bool:
         """Whether it carries messages between hosts."""
         return self.dialect_name == "postgresql"
