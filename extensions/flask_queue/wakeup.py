@@ -68,15 +68,13 @@ class Announcer:
 
     def _send(self, address: str) -> None:
         assert self._socket is not None
-        try:
-            self._socket.sendto(_MESSAGE, address)
-        except (ConnectionRefusedError, FileNotFoundError):
-            self._addresses = [other for other in self._addresses if other != address]
-            with contextlib.suppress(OSError):  # its process died without tidying up
+        with contextlib.suppress(OSError):  # its mailbox is full of wake-up calls (EAGAIN; ENOBUFS on macOS and BSD)
+            try:
+                self._socket.sendto(_MESSAGE, address)
+            except (ConnectionRefusedError, FileNotFoundError):  # its process died without tidying up
+                self._addresses = [other for other in self._addresses if other != address]
                 if stat.S_ISSOCK(os.lstat(address).st_mode):
                     os.unlink(address)
-        except OSError:
-            pass  # its mailbox is full of wake-up calls (EAGAIN; ENOBUFS on macOS and BSD), or the system has no memory for it
 
 
 def _datagram_socket() -> socket.socket:

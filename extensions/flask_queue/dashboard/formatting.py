@@ -112,4 +112,4 @@ class Clock:
 
     def is_late(self, due: datetime) -> bool:
         """Whether a moment passed so long ago that something should have happened by now."""
-        return (self.now - due).total_seconds() > 61
+        return (self.now - due).total_seconds() > 61  # a minute, and the second that a dispatcher takes by default

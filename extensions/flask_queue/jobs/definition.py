@@ -272,13 +272,14 @@ class Definitions(Mapping[str, JobDefinition[Any, Any]]):
         if name in self._by_name:
             return self._by_name[name]
         module_name, _, attribute = name.rpartition(".")
-        try:
-            found = getattr(importlib.import_module(module_name), attribute, None) if module_name else None
-        except (TypeError, ValueError):  # no name that a module could have
+        if not module_name or module_name.startswith("."):
             return None
+        try:
+            found = getattr(importlib.import_module(module_name), attribute, None)
         except Exception as error:
+            # Another one that is not found is an import in it: the module is there, and broken.
             if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-                return None  # another one that is not found is an import in it: the module is there, and broken
+                return None
             raise ConfigurationError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
         return found if isinstance(found, JobDefinition) and found.name in self._by_name else self._by_name.get(name)
 

@@ -35,7 +35,7 @@ def _are_alike(one: Callable[..., Any], another: Callable[..., Any]) -> bool:
     return getattr(one, "__code__", None) == getattr(another, "__code__", None) and all(
         default_name(inner) == default_name(other)
         for inner, other in pairs
-        if inspect.isroutine(inner) and inspect.isroutine(other)
+        if inspect.isfunction(inner) and inspect.isfunction(other)
     )
 
 
