@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import filecmp
 import logging
+import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,79 @@ def test_up_and_down_to_base_and_up_again(migrating_app: Flask, empty_database_u
     assert tables_of(empty_database_url) == {"queue_alembic_version"}
     up()
     assert tables_of(empty_database_url) == ours
+
+
+def upgrade_with_the_others(url: str, everybody: Barrier) -> None:
+    """In a process of its own, as Alembic is set up for one upgrade in each."""
+    app = Flask("deployed")
+    app.config |= {"SQLALCHEMY_DATABASE_URI": "sqlite://", "SQLALCHEMY_BINDS": {"queue": url}}
+    db = SQLAlchemy(app)
+    flask_queue.FlaskQueue(app, db)
+    Migrate(app, db)
+    with app.app_context():
+        everybody.wait()
+        up()
+
+
+def test_several_machines_may_upgrade_at_once(empty_database_url: str) -> None:
+    processes = multiprocessing.get_context("spawn")
+    everybody = processes.Barrier(4, timeout=60)
+    upgrades = [processes.Process(target=upgrade_with_the_others, args=(empty_database_url, everybody)) for _ in range(4)]
+    for process in upgrades:
+        process.start()
+    for process in upgrades:
+        process.join()
+    assert [process.exitcode for process in upgrades] == [0, 0, 0, 0]
+    assert tables_of(empty_database_url) == {*models.metadata.tables, "queue_alembic_version"}
+
+
+NEXT_REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade() -> None:
+    {upgrade}
+
+
+def downgrade() -> None:
+    pass
+"""
+
+
+def up_to_next(folder: Path, statements: str) -> None:
+    """Run an upgrade that somebody may write one day."""
+    copy = shutil.copytree(MIGRATIONS, folder / "migrations_queue", ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "versions" / "0002_next.py").write_text(NEXT_REVISION.format(upgrade=statements))
+    upgrade(str(copy))
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_an_upgrade_that_fails_halfway_changes_nothing(migrating_app: Flask, empty_database_url: str, tmp_path: Path) -> None:
+    up()
+    with pytest.raises(ZeroDivisionError):
+        up_to_next(tmp_path, 'op.create_table("queue_extra", sa.Column("id", sa.Integer)); 1 / 0')
+    assert "queue_extra" not in tables_of(empty_database_url)
+
+
+@pytest.mark.databases("sqlite")
+def test_an_upgrade_that_copies_a_table_keeps_what_refers_to_it(
+    migrating_app: Flask, queue: Any, empty_database_url: str, tmp_path: Path
+) -> None:
+    @queue.job(name="fails")
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    up()
+    fails.enqueue()
+    queue.work()
+    up_to_next(tmp_path, 'with op.batch_alter_table("queue_jobs", recreate="always"): pass')
+    with connect(empty_database_url) as connection:
+        assert len(connection.execute(sa.select(models.attempts)).all()) == 1
+    with migrating_app.extensions["sqlalchemy"].engines["queue"].connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
 
 def test_nothing_is_left_to_migrate(migrating_app: Flask) -> None:

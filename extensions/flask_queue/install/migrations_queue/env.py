@@ -7,18 +7,22 @@ applied, in the table `queue_alembic_version`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from flask_queue import models
 
 log = logging.getLogger("alembic.env")
+#: How long an upgrade waits for another one to end where that has to be said (MariaDB, MySQL), in seconds.
+PATIENCE = 3600
 
 
 def queue_engine() -> Engine:
@@ -50,6 +54,8 @@ def configure(engine: Engine, **how: Any) -> None:
         process_revision_directives=drop_empty_revision,
         # SQLite alters a table by copying it.
         render_as_batch=engine.dialect.name == "sqlite",
+        # All or nothing, wherever the database can: MariaDB and MySQL cannot.
+        transactional_ddl=engine.dialect.name in ("sqlite", "postgresql"),
         **how,
     )
 
@@ -64,8 +70,31 @@ def print_statements(engine: Engine) -> None:
 def run_statements(engine: Engine) -> None:
     with engine.connect() as connection:
         configure(engine, connection=connection)
-        with context.begin_transaction():
+        with turn(connection), context.begin_transaction():
             context.run_migrations()
+
+
+@contextmanager
+def turn(connection: Connection) -> Iterator[None]:
+    """Wait until no other upgrade is running: several machines may be deployed at once, each with its `flask db upgrade`."""
+    execute = connection.exec_driver_sql
+    match connection.dialect.name:
+        case "postgresql":
+            execute(f"SELECT pg_advisory_xact_lock(hashtext('{models.VERSION_TABLE}'))")
+            yield
+        case "sqlite":
+            if connection.connection.in_transaction:
+                execute("ROLLBACK")  # SQLAlchemy was told to begin transactions itself, which locks nothing yet
+            execute("PRAGMA foreign_keys = OFF")  # a table that is altered by copying it would take what refers to it along
+            execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                execute("PRAGMA foreign_keys = ON")
+        case _:
+            connection.detach()  # so that it is closed at the end, and the lock is gone with it
+            execute(f"SELECT GET_LOCK(MD5(CONCAT(DATABASE(), '.{models.VERSION_TABLE}')), {PATIENCE})")
+            yield
 
 
 def hint(error: DBAPIError) -> str:
