@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, NullPool, QueuePool, text
+from sqlalchemy import Connection, NullPool, QueuePool, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flask_queue import FlaskQueue
@@ -26,6 +26,24 @@ def test_sqlite_is_opened_as_a_server_needs_it(app: Flask, db: SQLAlchemy, queue
         with engine.connect() as connection:
             wanted = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5000}
             assert {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in wanted} == wanted
+
+
+def test_what_the_application_listens_for_after_init_app_is_heard(app: Flask, db: SQLAlchemy, queue: FlaskQueue) -> None:
+    opened: list[None] = []
+    event.listen(db.engines["queue"], "connect", lambda connection, record: opened.append(None))
+    plain(queue).enqueue()
+    assert len(opened) == 1
+    private = queue.database.private()
+    with private.connect():
+        assert len(opened) == 2
+
+
+@pytest.mark.databases("sqlite")
+def test_a_commit_may_be_made_to_survive_a_power_cut(app: Flask, db: SQLAlchemy, queue: FlaskQueue) -> None:
+    event.listen(db.engines["queue"], "connect", lambda connection, record: connection.execute("PRAGMA synchronous = FULL"))
+    for database in (queue.database, queue.database.private()):
+        with database.connect() as connection:
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
 
 
 @pytest.mark.behaviour("R1")

@@ -62,14 +62,30 @@ class Database:
         self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
         self.bind_engine = engine
         set_pragmas(engine)
-        # In memory another pool would be another, empty database.
-        self.engine = engine if self.in_memory else sibling_of(engine, quiet, planner)
-        self._kept = Kept(self.engine)
+        self._quiet, self._planner = quiet, planner
+        self._made: Kept | None = None
         self._turn = threading.RLock()
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<Database {self.url!r}>"
+
+    @property
+    def engine(self) -> Engine:
+        """Our engine of it."""
+        # In memory another pool would be another, empty database.
+        return self.bind_engine if self.in_memory else self._kept.engine
+
+    @property
+    def _kept(self) -> Kept:
+        return self._made or self._make()
+
+    def _make(self) -> Kept:
+        """Made when first wanted, so that it has what the application listens for after `init_app`, too."""
+        with self._turn:
+            if self._made is None:
+                self._made = Kept(sibling_of(self.bind_engine, self._quiet, self._planner))
+            return self._made
 
     def __del__(self) -> None:
         # An application that is dropped has nobody else to close what is ours. What a fork has inherited is its parent's.
@@ -179,13 +195,13 @@ class Database:
 
     def prepare(self) -> None:
         """Have the statements of the hot path written now rather than when each is first wanted: before processes fork."""
-        prepare_all(self.engine.dialect)
+        prepare_all(self.bind_engine.dialect)
 
     def dispose(self) -> None:
         """Close every idle connection; the pools open new ones when they are asked."""
-        if not self.in_memory:
-            self._kept.close()
-            self.engine.dispose()
+        if self._made:
+            self._made.close()
+            self._made.engine.dispose()
 
     def has_tables(self, names: Sequence[str]) -> bool:
         """Whether all tables called `names` exist."""

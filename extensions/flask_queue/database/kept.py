@@ -34,7 +34,7 @@ class Kept:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         #: The one that is kept, whoever has it, in which process, and since when.
         self._own: Connection | None = None
         self._own_pid = 0
@@ -63,25 +63,25 @@ class Kept:
         try:
             spare = self._spare.pop()
         except IndexError:
-            return self._engine.connect()
+            return self.engine.connect()
         if self._is_fit(spare):
             return spare.connection
         self._drop(spare)
-        return self._engine.connect()
+        return self.engine.connect()
 
     def _is_fit(self, spare: _Spare) -> bool:
         moment = time.monotonic()
-        lifetime: float = getattr(self._engine.pool, "_recycle", -1)
+        lifetime: float = getattr(self.engine.pool, "_recycle", -1)
         if spare.pid != os.getpid() or 0 <= lifetime < moment - self._own_since:
             return False
         # A restart of the server is nobody's error.
-        return moment - spare.used_at < IDLE or lives(self._engine.dialect, spare.connection.connection.dbapi_connection)
+        return moment - spare.used_at < IDLE or lives(self.engine.dialect, spare.connection.connection.dbapi_connection)
 
     def _clean(self, connection: Connection) -> None:
         """Give back one in which something went wrong. The pool sees to its own."""
         try:
             if connection is self._own and not connection.invalidated:
-                self._engine.dialect.do_rollback(connection.connection)
+                self.engine.dialect.do_rollback(connection.connection)
         except Exception:
             self._drop(_Spare(connection, 0.0, os.getpid()))
         else:
@@ -102,7 +102,7 @@ class Kept:
 
     def _make_own(self, connection: Connection) -> bool:
         with self._lock:
-            if isinstance(self._engine.pool, NullPool) or (self._own is not None and self._own_pid == os.getpid()):
+            if isinstance(self.engine.pool, NullPool) or (self._own is not None and self._own_pid == os.getpid()):
                 return False
             if self._own is not None:  # a parent's, which was in use at the fork
                 _inherited.append(_Spare(self._own, 0.0, self._own_pid))
