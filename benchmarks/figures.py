@@ -15,6 +15,7 @@ GROUPS = {
     "default-drain": "the same with the workers as they come",
     "pickup": "from just before the enqueuing call to the start of the body, workers as they come; and their memory",
     "idle": "CPU time of the workers as they come, with nothing to do",
+    "one-process": "the memory of the workers after the same stream of jobs, all of them in one process",
 }
 
 
@@ -97,4 +98,5 @@ FIGURES = (
     Figure("pickup", "pickup, p99 ms", "delays_ms", decimals=1, of=_p99),
     Figure("idle", "idle, CPU s/minute", "cpu", decimals=2),
     Figure("pickup", "memory (PSS), MB", "pss", decimals=0),
+    Figure("one-process", "memory of one process, MB", "pss", decimals=0),
 )

@@ -10,7 +10,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,9 +68,11 @@ class Measurement:
         """Whether there is anything of the kind to measure."""
         if group == "bulk":
             return self.queue.has_bulk
-        if group in ("default-drain", "pickup", "idle") and not self.queue.has_defaults:
+        if group in ("default-drain", "pickup", "idle", "one-process") and not self.queue.has_defaults:
             return False
-        return group != "idle" or processes.CAN_WEIGH
+        if group == "one-process" and not self.queue.can_be_one_process:
+            return False
+        return group not in ("idle", "one-process") or processes.CAN_WEIGH
 
     def measure(self, group: str) -> Values:
         """The values of a group."""
@@ -81,6 +83,7 @@ class Measurement:
             "default-drain": lambda: self.drain(tuned=False),
             "pickup": self.pickup,
             "idle": self.idle,
+            "one-process": self.one_process,
         }
         try:
             return ways[group]()
@@ -132,10 +135,17 @@ class Measurement:
 
     def pickup(self) -> Values:
         """A stream of single jobs to workers that have nothing else to do."""
+        return self._pickup(self.queue.workers(tuned=False))
+
+    def one_process(self) -> Values:
+        """What workers that are one process take, after the same."""
+        return {"pss": self._pickup(self.queue.in_one_process())["pss"]}
+
+    def _pickup(self, commands: Sequence[processes.Command]) -> Values:
         size = self.sizes.pickup
         marks = self._new_marks()
         self._settle()
-        with self._workers(tuned=False) as workers:
+        with self._running(commands) as workers:
             self._warm_up(marks, size, workers)
             called = self._stream(size)
             wait_for(marks, size + 1, workers)
@@ -172,7 +182,10 @@ class Measurement:
         time.sleep(0.5)
 
     def _workers(self, *, tuned: bool) -> AbstractContextManager[processes.Workers]:
-        return processes.running(self.queue.workers(tuned=tuned), Path.cwd(), self.queue.ending)
+        return self._running(self.queue.workers(tuned=tuned))
+
+    def _running(self, commands: Sequence[processes.Command]) -> AbstractContextManager[processes.Workers]:
+        return processes.running(commands, Path.cwd(), self.queue.ending)
 
     def _new_marks(self) -> Marks:
         self._streams += 1

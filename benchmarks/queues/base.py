@@ -38,6 +38,8 @@ class Queue:
     has_bulk = True
     #: Whether it has default settings to be measured with. The raw database has none.
     has_defaults = True
+    #: Whether its workers can do with one process for all.
+    can_be_one_process = True
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         self.url = url
@@ -58,6 +60,10 @@ class Queue:
     def workers(self, *, tuned: bool) -> Sequence[Command]:
         """The commands that run its workers: as they come, or with what its documentation advises for throughput."""
         raise NotImplementedError
+
+    def in_one_process(self) -> Sequence[Command]:
+        """The commands that run its workers as they come, but all in one process: as most do anyway."""
+        return self.workers(tuned=False)
 
     def finished(self) -> int:
         """How many jobs are through, by what the database says."""

@@ -22,6 +22,7 @@ class Measured(Queue):
     """Celery; results are kept for a day, its default."""
 
     has_bulk = False
+    can_be_one_process = False
 
     def create(self) -> None:
         self.redis = redis.Redis.from_url(self.url)

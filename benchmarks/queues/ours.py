@@ -92,6 +92,10 @@ class Measured(Queue):
             command += ["--config-file", str(file)]
         return [command]
 
+    def in_one_process(self) -> Sequence[Command]:
+        [command] = self.workers(tuned=False)
+        return [[*command, "--mode", "thread"]]
+
     def finished(self) -> int:
         return queue.jobs.finished.count()
 

@@ -16,6 +16,8 @@ from .base import Queue
 class Measured(Queue):
     """RQ; finished jobs and results are kept for 500 seconds, its default."""
 
+    can_be_one_process = False  # one for each job
+
     def create(self) -> None:
         self.redis = redis.Redis.from_url(self.url)
         self.queue = rq.Queue(connection=self.redis)

@@ -72,6 +72,13 @@ def test_what_cannot_be_measured_is_refused_with_what_can(arguments: tuple[str, 
     assert not result.stdout
 
 
+def test_a_queue_that_forks_is_weighed_in_one_process_too() -> None:
+    result = benchmarks("--quick", "--figures", "pickup,one-process", "--cases", "flask-queue on sqlite")
+    assert result.returncode == 0, result.stderr
+    forked, alone = (int(cells(result.stdout, title)[1]) for title in ("memory (PSS), MB", "memory of one process, MB"))
+    assert 10 < alone < forked
+
+
 class Hopeless(Queue):
     """A queue whose workers end as soon as they start."""
 
