@@ -6,8 +6,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..config.values import LARGEST, Refused, duration
-from ..errors import ConfigurationError
+from ..config.values import LARGEST, checked, duration, integer
 from ..globals import running_job
 from ..operations.clear import clear_finished as clear_batch
 from ..operations.clear import clear_keys
@@ -20,9 +19,9 @@ def clear_finished(
     client: Client, older_than: timedelta | float | None, *, name: str | None, batch_size: int, pause: float
 ) -> int:
     """See `FlaskQueue.clear_finished`. Inside a job it stops early when its worker is told to stop."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= LARGEST:
-        raise ConfigurationError(f"batch_size={batch_size!r}: a whole number from 1 to {LARGEST}.")
-    seconds = client.settings.clear_finished_jobs_after if older_than is None else _seconds(older_than)
+    checked("batch_size", batch_size, integer(1, LARGEST))
+    kept = client.settings.clear_finished_jobs_after
+    seconds: float = kept if older_than is None else checked("older_than", older_than, duration(zero=True))
     cleared = 0
     while True:
         size = client.database.transact(
@@ -35,13 +34,6 @@ def clear_finished(
     client.database.transact(lambda connection: clear_keys(connection, older_than=seconds))
     client.events.emit("clear_finished", size=cleared)
     return cleared
-
-
-def _seconds(older_than: object) -> float:
-    try:
-        return float(duration(zero=True)(older_than))
-    except Refused as refused:
-        raise ConfigurationError(f"older_than={older_than!r}: {refused}.") from None
 
 
 def _is_stopping() -> bool:

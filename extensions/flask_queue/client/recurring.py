@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from ..config import MOST_CATCH_UP_DAYS
-from ..config.values import Refused, long_text
+from ..config.values import NAME_LENGTH, checked, long_text, task_key
 from ..database import AnyRow
 from ..errors import (
     ConfigurationError,
@@ -29,9 +29,6 @@ from .handle import JobHandle
 if TYPE_CHECKING:
     from ..config import RecurringTask
     from .client import Client
-
-#: Longest key and schedule, in characters.
-KEY_LENGTH = 255
 
 
 class RecurringTaskHandle:
@@ -195,8 +192,7 @@ def static_values(client: Client, task: RecurringTask, job_name: str) -> dict[st
 
 
 def _dynamic_values(client: Client, key: str, *, job: Any, schedule: str, **options: Any) -> dict[str, Any]:
-    if not isinstance(key, str) or not key or len(key) > KEY_LENGTH or not key.isprintable():
-        raise ConfigurationError(f"key={key!r}: 1 to {KEY_LENGTH} printable characters.")
+    checked("key", key, task_key)
     name = getattr(job, "name", job)
     if not isinstance(name, str) or name not in client.definitions:
         raise UnknownJobError(f"job={job!r}: no such job is registered.")
@@ -222,8 +218,8 @@ def _values(
     time_zone: str | None = None,
     catch_up: timedelta | float = 0,
 ) -> dict[str, Any]:
-    if len(schedule) > KEY_LENGTH:
-        raise QueueError(f"{key}: a schedule has at most {KEY_LENGTH} characters.")
+    if len(schedule) > NAME_LENGTH:
+        raise QueueError(f"{key}: a schedule has at most {NAME_LENGTH} characters.")
     return {
         "key": key,
         "job_name": job_name,
@@ -232,7 +228,7 @@ def _values(
         "time_zone": time_zone or client.settings.time_zone,
         "queue_name": queue if queue is None else queue_name(queue),
         "priority": priority if priority is None else priority_number(priority),
-        "description": description if description is None else _description(description),
+        "description": description if description is None else checked("description", description, long_text),
         "catch_up": _catch_up_seconds(catch_up),
         "static": static,
     }
@@ -251,13 +247,6 @@ def _by_name(kwargs: object) -> dict[str, Any]:
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         raise ConfigurationError(f"kwargs={kwargs!r}: a mapping of names to arguments, or None.")
     return dict(kwargs)
-
-
-def _description(text: object) -> str:
-    try:
-        return long_text(text)
-    except Refused as refused:
-        raise ConfigurationError(f"description={text!r}: {refused}.") from None
 
 
 def _catch_up_seconds(catch_up: object) -> int:

@@ -8,7 +8,20 @@ from typing import Any
 
 from ..errors import QueueError
 from .files import Section
-from .values import boolean, duration, long_text, option, options_of, priority, queue_name, read, text, unknown_option
+from .values import (
+    Refused,
+    boolean,
+    duration,
+    long_text,
+    option,
+    options_of,
+    queue_name,
+    read,
+    task_key,
+    text,
+    unknown_option,
+    written_priority,
+)
 
 #: Beside the fields of a task: Solid Queue's word for the job, and its arguments.
 _OTHER_OPTIONS = ("class", "args")
@@ -29,7 +42,7 @@ class RecurringTask:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     schedule: str = option("", text)
     queue: str | None = option(None, queue_name)
-    priority: int | None = option(None, priority)
+    priority: int | None = option(None, written_priority)
     description: str | None = option(None, long_text)
     time_zone: str | None = option(None, text)
     #: Seconds of missed ticks to make up for after an outage.
@@ -90,8 +103,10 @@ def _read_task(section: Section, key: str, name: str, options: Mapping[str, Any]
 
 
 def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChecks) -> Iterator[str]:
-    if not 1 <= len(task.key) <= 255 or not task.key.isprintable():
-        yield "the key must have 1 to 255 printable characters"
+    try:
+        task_key(task.key)
+    except Refused as refused:
+        yield f"the key must be {refused}"
     if "command" in options:
         yield "commands are not run, for text is not evaluated; name a job with `job:` or `class:`"
     elif task.job:

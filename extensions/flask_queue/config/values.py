@@ -14,15 +14,20 @@ from dataclasses import field, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import ConfigurationError, QueueError
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     Record = TypeVar("Record", bound=DataclassInstance)
 
 Parser = Callable[[Any], Any]
+T = TypeVar("T")
 
 #: What fits the database's integer columns, and is more seconds than anybody waits.
 LARGEST = 2**31 - 1
+#: How many characters fit a column of names.
+NAME_LENGTH = 255
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
@@ -57,6 +62,17 @@ def read(kind: type[Record], given: Mapping[str, Any], refuse: Callable[[str, st
     return kind(**values)
 
 
+def checked(what: str, value: Any, parse: Callable[[Any], T], error: type[QueueError] = ConfigurationError) -> T:
+    """What `parse` makes of a value that a program gave as `what`.
+
+    :raises QueueError: an `error` that says what is allowed, when it is refused.
+    """
+    try:
+        return parse(value)
+    except Refused as refused:
+        raise error(f"{what}={value!r}: {refused}.") from None
+
+
 def options_of(kind: type[DataclassInstance]) -> list[str]:
     """The names that `read` understands."""
     return [one.name for one in fields(kind) if "parse" in one.metadata]
@@ -77,20 +93,32 @@ def unknown_option(name: str, known: Iterable[str]) -> str:
 # --- the kinds of value ---------------------------------------------------------------------------
 
 
-def whole_number(minimum: int, maximum: int) -> Parser:
-    """A number without fraction, within bounds."""
+def integer(minimum: int, maximum: int) -> Parser:
+    """A whole number within bounds, as a program has it."""
 
     def parse(value: Any) -> int:
-        number = _number(value)
-        if number is None or not number.is_integer() or not minimum <= number <= maximum:
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
             raise Refused(f"a whole number from {minimum} to {maximum}")
-        return int(number)
+        return int(value)
 
     return parse
 
 
-#: A priority fits 32 bits, as its column does.
-priority = whole_number(-(2**31), LARGEST)
+def whole_number(minimum: int, maximum: int) -> Parser:
+    """A whole number within bounds, also as the text or the `3.0` that a file has."""
+    within = integer(minimum, maximum)
+
+    def parse(value: Any) -> int:
+        number = _number(value)
+        return int(within(int(number) if number is not None and number.is_integer() else value))
+
+    return parse
+
+
+#: A priority fits 32 bits, as its column does: what a program may give, and what a file.
+_PRIORITIES = (-LARGEST - 1, LARGEST)
+priority = integer(*_PRIORITIES)
+written_priority = whole_number(*_PRIORITIES)
 
 
 def duration(*, zero: bool = False, days: int | None = None) -> Parser:
@@ -123,16 +151,28 @@ def boolean(value: Any) -> bool:
 
 def text(value: Any) -> str:
     """Text that is not empty and fits its column."""
-    if not isinstance(value, str) or not value.strip() or len(value) > 255:
-        raise Refused("text of 1 to 255 characters")
+    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LENGTH:
+        raise Refused(f"text of 1 to {NAME_LENGTH} characters")
     return value.strip()
 
 
+def task_key(value: Any) -> str:
+    """What a recurring task is called, to the letter."""
+    if not isinstance(value, str) or not 1 <= len(value) <= NAME_LENGTH or not value.isprintable():
+        raise Refused(f"1 to {NAME_LENGTH} printable characters")
+    return value
+
+
+def job_name(value: Any) -> str:
+    """What a job is called, without the spaces around it."""
+    return task_key(value.strip() if isinstance(value, str) else value)
+
+
 def queue_name(value: Any) -> str:
-    """The name of one queue: `*` and `,` belong to the language of a worker's `queues`."""
-    name = value.strip() if isinstance(value, str) else ""
-    if not 1 <= len(name) <= 255 or not name.isprintable() or "*" in name or "," in name:
-        raise Refused("a queue's name: 1 to 255 printable characters without * and comma")
+    """The name of one queue, without the spaces around it: `*` and `,` belong to the language of a worker's `queues`."""
+    name = job_name(value)
+    if "*" in name or "," in name:
+        raise Refused("a queue's name, which has neither * nor comma")
     return name
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
+from ..config.values import LARGEST
 from ..errors import ConcurrencyKeyError, ConfigurationError, QueueError
 
 #: Longest key that is stored as it stands, in characters. Longer ones are stored as a digest.
 KEY_LENGTH = 180
-#: Longest time that a slot is held, in seconds: no database counts beyond the year 9999.
-LONGEST_DURATION = 2**31 - 1
 _DIGEST_MARK = "#sha256:"
 
 
@@ -61,9 +60,10 @@ class Concurrency:
         if self.on_conflict not in ("block", "discard"):
             raise ConfigurationError(f'Concurrency(on_conflict={self.on_conflict!r}): allowed are "block" and "discard".')
         is_time = isinstance(self.duration, timedelta | int | float) and not isinstance(self.duration, bool)
-        if self.duration is not None and not (is_time and 0 < self._seconds(0) <= LONGEST_DURATION):
+        # No database counts beyond the year 9999.
+        if self.duration is not None and not (is_time and 0 < self._seconds(0) <= LARGEST):
             raise ConfigurationError(
-                f"Concurrency(duration={self.duration!r}): a timedelta or seconds, more than 0 and at most {LONGEST_DURATION}."
+                f"Concurrency(duration={self.duration!r}): a timedelta or seconds, more than 0 and at most {LARGEST}."
             )
 
     def _seconds(self, default: float) -> float:

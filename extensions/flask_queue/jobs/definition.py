@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar
 
+from ..config import values
 from ..errors import ConfigurationError, EnqueueError, QueueError
 from .concurrency import Concurrency
 from .functions import are_same, default_name
@@ -24,8 +25,6 @@ R = TypeVar("R")
 
 DEFAULT_QUEUE = "default"
 DEFAULT_PRIORITY = 0
-#: Longest name of a job or a queue, in characters.
-NAME_LENGTH = 255
 
 
 class Publisher(Protocol):
@@ -172,7 +171,7 @@ class JobDefinition(_Enqueueable[P, R]):
         functools.update_wrapper(self, function)  # first, as it takes over whatever attributes the function has
         self.function = function
         self.publisher = publisher
-        self.name = job_name(name or default_name(function))
+        self.name = values.checked("job", name or default_name(function), values.job_name)
         self.rules = rules
         self.is_async = inspect.iscoroutinefunction(function)
         self._definition = self
@@ -195,30 +194,14 @@ class JobDefinition(_Enqueueable[P, R]):
         return self.options.priority
 
 
-def job_name(name: object) -> str:
-    """`name`, if a job can be called that."""
-    return _name("job", name, ConfigurationError)
-
-
 def queue_name(name: object, error: type[QueueError] = ConfigurationError) -> str:
-    """`name` without surrounding spaces, if a queue can be called that. `*` and `,` belong to the language of worker queues."""
-    checked = _name("queue", name, error)
-    if "*" in checked or "," in checked:
-        raise error(f"queue={name!r}: a queue's name contains neither * nor comma.")
-    return checked
-
-
-def _name(what: str, name: object, error: type[QueueError]) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name.strip()) > NAME_LENGTH or not name.strip().isprintable():
-        raise error(f"{what}={name!r}: a name is 1 to {NAME_LENGTH} printable characters.")
-    return name.strip()
+    """`name` without surrounding spaces, if a queue can be called that."""
+    return values.checked("queue", name, values.queue_name, error)
 
 
 def priority_number(priority: object, error: type[QueueError] = ConfigurationError) -> int:
-    """`priority`, if it is a whole number of 32 bits."""
-    if isinstance(priority, bool) or not isinstance(priority, int) or not -(2**31) <= priority < 2**31:
-        raise error(f"priority={priority!r}: a whole number from -2147483648 to 2147483647; smaller runs first.")
-    return int(priority)
+    """`priority`, if a job can have it."""
+    return int(values.checked("priority", priority, values.priority, error))
 
 
 def _seconds(wait: object) -> float:
