@@ -10,23 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import select
 
 from .client import Client, JobHandle
-from .errors import NotInitialized
-from .extension import FlaskQueue
+from .current import current_queue
 from .jobs.arguments import decode
 from .jobs.definition import JobDefinition
 from .models.job import State, jobs
 from .operations.enqueue import NewJob
-
-
-def _queue() -> FlaskQueue:
-    queue = current_app.extensions.get("queue")
-    if not isinstance(queue, FlaskQueue):
-        raise NotInitialized
-    return queue
 
 
 @contextmanager
@@ -36,7 +27,7 @@ def inline() -> Iterator[None]:
     Arguments travel as they would through the database; nothing is written, and `wait`, `at`, retries and concurrency rules are
     left out of account.
     """
-    client = _queue().client
+    client = current_queue().client
     before = client.interceptor
     client.interceptor = _run_at_once
     try:
@@ -57,7 +48,7 @@ def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> bool:
 
 def drain(*, limit: int | None = None, queues: tuple[str, ...] = ("*",)) -> int:
     """Run what is due until nothing is left, and say how many jobs that were. Scheduled jobs that are not due stay."""
-    return _queue().work(limit=limit, queues=queues)
+    return current_queue().work(limit=limit, queues=queues)
 
 
 def assert_enqueued(job: JobDefinition[Any, Any], *args: Any, **kwargs: Any) -> JobHandle:
@@ -65,7 +56,7 @@ def assert_enqueued(job: JobDefinition[Any, Any], *args: Any, **kwargs: Any) -> 
 
     :return: its handle; the latest where there are several.
     """
-    client = _queue().client
+    client = current_queue().client
     wanted = client.new_job(job.build(*args, **kwargs)).arguments
     waiting = [state.value for state in (State.READY, State.SCHEDULED, State.BLOCKED)]
     rows = select(jobs).where(jobs.c.name == job.name, jobs.c.state.in_(waiting)).order_by(jobs.c.id.desc())

@@ -10,9 +10,9 @@ import click
 from click.core import ParameterSource
 from flask.cli import with_appcontext
 
+from ..current import current_queue
 from ..errors import QueueError
 from ..models import State
-from .group import current_queue
 from .output import counted, is_terminal, printable
 from .parameters import STATES, check_job_name, filtered, filters, find_job, length_of_time
 from .progress import watched

@@ -9,8 +9,8 @@ import click
 from flask.cli import with_appcontext
 
 from ..config import Configuration, Only
+from ..current import current_queue
 from ..errors import ConfigurationError
-from .group import current_queue
 from .output import counted
 
 Command = Callable[..., Any]

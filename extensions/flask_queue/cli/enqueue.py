@@ -11,8 +11,8 @@ import click
 from flask.cli import with_appcontext
 
 from ..config import split_arguments
+from ..current import current_queue
 from ..errors import QueueError
-from .group import current_queue
 from .parameters import length_of_time, moment, unknown
 
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 from collections import UserDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.utils import import_string
 
 from ..database import is_missing_table, is_outage
-from ..errors import ConfigurationError, EnqueueError, MissingTables, NotInitialized, QueueError
-
-if TYPE_CHECKING:
-    from ..extension import FlaskQueue
+from ..errors import ConfigurationError, EnqueueError, MissingTables, QueueError
 
 
 class LateCommands(UserDict[str, Any]):
@@ -70,13 +66,6 @@ def setup_errors_shown() -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise SetupError(error) from error
-
-
-def current_queue() -> FlaskQueue:
-    """The queue of the application that the command is for."""
-    if "queue" not in current_app.extensions:
-        raise NotInitialized
-    return cast("FlaskQueue", current_app.extensions["queue"])
 
 
 def _of_database(error: BaseException | None) -> str | None:

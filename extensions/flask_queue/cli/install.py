@@ -12,8 +12,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..current import current_queue
 from ..errors import QueueError
-from .group import current_queue
 
 MIGRATIONS = "migrations_queue"
 VERSIONS = f"{MIGRATIONS}/versions"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import with_appcontext
 
-from .group import current_queue
+from ..current import current_queue
 from .output import echo_fields, echo_json, echo_table, printable_lines
 from .parameters import COUNT, STATES, filtered, filters, find_job
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from .group import current_queue
+from ..current import current_queue
 from .parameters import check_queue
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import with_appcontext
 
+from ..current import current_queue
 from ..errors import QueueError, RecurringTaskNotFound
 from ..jobs.schedules import Schedule
-from .group import QueueGroup, current_queue
+from .group import QueueGroup
 from .output import echo_json, echo_table, printable
 from .parameters import unknown
 

@@ -9,8 +9,8 @@ import click
 from flask.cli import with_appcontext
 
 from .. import log, supervisors
+from ..current import current_queue
 from .check import configuration_options, read_configuration
-from .group import current_queue
 
 
 @click.command(short_help="Run the supervisor, workers, dispatchers and scheduler.")

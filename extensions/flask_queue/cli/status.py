@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 from flask.cli import with_appcontext
 
+from ..current import current_queue
 from ..database import upkeep_warnings
 from ..models import State, jobs
-from .group import current_queue
 from .output import echo_json, echo_table, printable, seconds
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from ..current import current_queue
 from ..processes.drain import Drain
 from ..supervisors.signals import trapped
-from .group import current_queue
 from .output import counted
 from .parameters import COUNT
 from .progress import performed_jobs_counted

@@ -18,7 +18,7 @@ from flask_wtf.csrf import generate_csrf, validate_csrf
 from werkzeug.utils import import_string
 from wtforms import ValidationError  # type: ignore[import-untyped]
 
-from .current import current_queue
+from ..current import current_queue
 from .roles import ROLES, Role
 
 View = Callable[..., ResponseReturnValue]

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, current_app, request, url_for
 
+from ..current import current_queue
 from ..models import State
 from . import access, formatting
 from .addresses import this_page
-from .current import current_queue
 from .filters import Filters
 from .formatting import Clock
 from .listings import LISTINGS, Listing

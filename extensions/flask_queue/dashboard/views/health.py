@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 
+from ...current import current_queue
 from ...database import DatabaseError
 from ..access import current_role, has_bearer_token
-from ..current import current_queue
 
 
 def show() -> ResponseReturnValue:

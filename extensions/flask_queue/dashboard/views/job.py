@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ...current import current_queue
 from ...errors import QueueError
 from ...models import State
 from ..addresses import way_back
-from ..current import current_queue
 from ..listings import LISTINGS
 from ..notices import done, not_found, refused
 from ..queries.counts import counts

@@ -10,11 +10,11 @@ from flask import abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
+from ...current import current_queue
 from ...errors import InvalidTransition, QueueError
 from ...models import State
 from ..access import current_role
 from ..addresses import way_back
-from ..current import current_queue
 from ..filters import Filters, read
 from ..formatting import plural
 from ..listings import BY_SLUG, LISTINGS, Listing

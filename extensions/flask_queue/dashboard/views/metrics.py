@@ -9,10 +9,10 @@ from __future__ import annotations
 from flask import Response
 from flask.typing import ResponseReturnValue
 
+from ...current import current_queue
 from ...models import State
 from ...operations.queues import QueueOverview
 from ..access import has_bearer_token, is_logged_in, require
-from ..current import current_queue
 from ..formatting import COUNT_CAP
 from ..queries.counts import Counts, counts
 from ..roles import Role

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from ...current import current_queue
 from ...models import State
 from ...operations.queues import QueueOverview, overview, with_latencies
 from .. import charts
-from ..current import current_queue
 from ..queries.counts import counts
 from ..queries.overview import GROUPED_LIMIT, THROUGHPUT_CAP, errors_by_class, throughput
 from ..rendering import render, zone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask.typing import ResponseReturnValue
 
-from ..current import current_queue
+from ...current import current_queue
 from ..notices import not_found
 from ..queries.counts import counts
 from ..queries.lists import running_on, running_sizes

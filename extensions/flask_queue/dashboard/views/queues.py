@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 from werkzeug import Response
 
+from ...current import current_queue
 from ...errors import QueueError
 from ...models import State
 from ...operations.queues import QueueOverview, overview, with_latencies
 from ..addresses import way_back
-from ..current import current_queue
 from ..filters import Filters
 from ..formatting import plural
 from ..listings import LISTINGS

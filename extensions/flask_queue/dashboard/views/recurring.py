@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ...current import current_queue
 from ...errors import QueueError
 from ..addresses import way_back
-from ..current import current_queue
 from ..notices import done, not_found, refused
 from ..queries.counts import counts
 from ..queries.recurring import runs_of
