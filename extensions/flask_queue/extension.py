@@ -28,7 +28,7 @@ from .log import LogSubscriber, to_standard_output
 from .processes.drain import drain
 from .processes.runtime import Runtime
 from .registry import Registry
-from .setup import State, make_state, pool_size
+from .setup import AppState, make_state, pool_size
 from .supervisors.web import beside
 
 #: The job that every queue has: `flask_queue.clear_finished_jobs` in config/recurring.yml.
@@ -43,7 +43,7 @@ class FlaskQueue(Registry):
 
     def __init__(self, app: Flask | None = None, db: SQLAlchemy | None = None) -> None:
         super().__init__()
-        self._states: WeakKeyDictionary[Flask, State] = WeakKeyDictionary()
+        self._states: WeakKeyDictionary[Flask, AppState] = WeakKeyDictionary()
         self.job(name=CLEAR_FINISHED_JOBS)(self._clear_finished_jobs)
         self.events.subscribe(LogSubscriber())
         if app is not None:
@@ -83,7 +83,7 @@ class FlaskQueue(Registry):
     # --- the queue of the current application -----------------------------------------------------
 
     @property
-    def _state(self) -> State:
+    def _state(self) -> AppState:
         try:
             app = current_app._get_current_object()  # type: ignore[attr-defined]
         except RuntimeError:

@@ -23,7 +23,7 @@ from .registry import Registry
 
 
 @dataclass(eq=False)
-class State:
+class AppState:
     """What belongs to one application."""
 
     client: Client
@@ -32,7 +32,7 @@ class State:
     notes: dict[str, Note] = field(default_factory=dict)
 
 
-def make_state(registry: Registry, app: Flask, db: SQLAlchemy) -> State:
+def make_state(registry: Registry, app: Flask, db: SQLAlchemy) -> AppState:
     """Read the settings, find the database, and enter the queue's tables into the metadata of its bind.
 
     :raises ConfigurationError: naming every setting that is wrong.
@@ -45,7 +45,7 @@ def make_state(registry: Registry, app: Flask, db: SQLAlchemy) -> State:
         engine = db.engines[settings.bind_key]
     set_pragmas(engine)
     models.register(_metadata(db, settings.bind_key), engine.dialect.name)
-    return State(_client(registry, Database(engine), settings, db), db)
+    return AppState(_client(registry, Database(engine), settings, db), db)
 
 
 def _client(registry: Registry, database: Database, settings: Settings, db: SQLAlchemy) -> Client:

@@ -22,8 +22,8 @@ SHOWN_LINES = 6
 
 
 @dataclass(frozen=True)
-class Note:
-    """What another extension has to say: (label, value, whether it is fine) for each line."""
+class ShownNote:
+    """What another extension has to say, asked just now: (label, value, whether it is fine) for each line."""
 
     label: str
     url: str | None
@@ -71,7 +71,7 @@ def _next_tasks() -> list[TaskLine]:
     return lines[:SHOWN_LINES]
 
 
-def _notes() -> list[Note]:
+def _notes() -> list[ShownNote]:
     """The notes of other extensions. A note that fails says so, and takes nothing along."""
     notes = []
     for note in current_queue().overview_notes():
@@ -79,7 +79,7 @@ def _notes() -> list[Note]:
             lines = list(note.lines())
         except Exception as error:
             lines = [("Error", f"{type(error).__name__}: {error}", False)]
-        notes.append(Note(note.label, _where_mounted(note.url), lines))
+        notes.append(ShownNote(note.label, _where_mounted(note.url), lines))
     return notes
 
 
