@@ -12,14 +12,21 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+#: What SQLAlchemy calls MySQL: MariaDB has a name of its own, and differs in nothing that matters here.
+MYSQL = ("mysql", "mariadb")
 #: SQLite numbers rows by itself only in an INTEGER primary key.
 Identifier = BigInteger().with_variant(Integer(), "sqlite")
 #: Compared and sorted byte by byte, also where the database's default is a language's ways.
 Name = (
     String(255)
-    .with_variant(String(255, collation="utf8mb4_bin"), "mysql", "mariadb")
+    .with_variant(String(255, collation="utf8mb4_bin"), *MYSQL)
     .with_variant(String(255, collation="C"), "postgresql")
 )
+
+
+def is_mysql(dialect: Dialect) -> bool:
+    """Whether it is MySQL's or MariaDB's."""
+    return dialect.name in MYSQL
 
 
 class LongText(TypeDecorator[str]):
@@ -29,7 +36,7 @@ class LongText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name in ("mysql", "mariadb"):
+        if is_mysql(dialect):
             from sqlalchemy.dialects import mysql
 
             return dialect.type_descriptor(mysql.LONGTEXT(collation="utf8mb4_bin"))
@@ -43,7 +50,7 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name in ("mysql", "mariadb"):
+        if is_mysql(dialect):
             from sqlalchemy.dialects import mysql
 
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ARRAY, Column, Connection, Executable, Insert, Table, bindparam, cast, column, func, insert, select
 
+from ..columns import is_mysql
 from .lists import JSONList
 from .prepared import Prepared
 
@@ -29,7 +30,7 @@ def insert_many(connection: Connection, table: Table, columns: Mapping[str, Sequ
     first = next(iter(columns))
     if not columns[first]:
         return []
-    if connection.dialect.name not in ("sqlite", "postgresql"):
+    if is_mysql(connection.dialect):
         rows = list(zip(*columns.values(), strict=True))
         targets = [table.c[name] for name in columns]
         return [number for chunk in _chunks(rows) for number in _insert_values(connection, targets, chunk)]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from ..columns import UTCDateTime
+from ..columns import MYSQL, UTCDateTime
 
 
 class _Now(FunctionElement[datetime]):
@@ -60,11 +60,11 @@ def _now_plus_postgresql(element: _NowPlus, compiler: SQLCompiler, **kw: Any) ->
     return f"(statement_timestamp() + ({compiler.process(element.clauses, **kw)}) * interval '1 second')"
 
 
-@compiles(_Now, "mysql", "mariadb")
+@compiles(_Now, *MYSQL)
 def _now_mysql(element: _Now, compiler: SQLCompiler, **kw: Any) -> str:
     return "UTC_TIMESTAMP(6)"
 
 
-@compiles(_NowPlus, "mysql", "mariadb")
+@compiles(_NowPlus, *MYSQL)
 def _now_plus_mysql(element: _NowPlus, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(UTC_TIMESTAMP(6) + INTERVAL ({compiler.process(element.clauses, **kw)}) SECOND)"

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
+from ..columns import is_mysql
 from .driver import forget_waiting, gathered
-from .engines import PLANNER, PLANNER_OF_PROCESSES, is_session_ours, set_pragmas, sibling_of
+from .engines import PLANNER, PLANNER_OF_PROCESSES, is_in_memory, is_session_ours, set_pragmas, sibling_of
 from .faults import is_transient
 from .kept import Kept
 from .prepared import Prepared, prepare_all
@@ -58,8 +58,8 @@ class Database:
         place = f"{self.url.get_backend_name()}|{self.url.host}|{self.url.port}|{self.url.database}"
         #: A short name of this database, the same in every process of this host that uses it.
         self.identity = hashlib.sha256(place.encode()).hexdigest()[:16]
-        self.dialect_name = "mysql" if engine.dialect.name == "mariadb" else engine.dialect.name
-        self.in_memory = isinstance(engine.pool, StaticPool | SingletonThreadPool)
+        self.dialect_name = "mysql" if is_mysql(engine.dialect) else engine.dialect.name
+        self.in_memory = is_in_memory(engine)
         self.bind_engine = engine
         set_pragmas(engine)
         self._quiet, self._planner = quiet, planner
@@ -73,7 +73,6 @@ class Database:
     @property
     def engine(self) -> Engine:
         """Our engine of it."""
-        # In memory another pool would be another, empty database.
         return self.bind_engine if self.in_memory else self._kept.engine
 
     @property

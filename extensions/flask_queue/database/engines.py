@@ -68,7 +68,7 @@ def connected(engines: Sequence[Engine]) -> list[Engine]:
 
     Best asked before the fork: a child that looked would copy what it shares with its parent.
     """
-    return [engine for engine in engines if not isinstance(engine.pool, _NOT_TO_FORGET) and not _is_empty(engine.pool)]
+    return [engine for engine in engines if not is_in_memory(engine) and not _is_empty(engine.pool)]
 
 
 def forget_connections(engines: Sequence[Engine]) -> None:
@@ -78,8 +78,9 @@ def forget_connections(engines: Sequence[Engine]) -> None:
         engine.dispose(close=False)
 
 
-#: In memory, a connection is the database.
-_NOT_TO_FORGET = (StaticPool, SingletonThreadPool)
+def is_in_memory(engine: Engine) -> bool:
+    """Whether a connection is the database: another one would be another, empty database."""
+    return isinstance(engine.pool, StaticPool | SingletonThreadPool)
 
 
 def _is_empty(pool: Pool) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, func, select
 
+from ..columns import is_mysql
 from .prepared import Prepared
 
 #: Whatever begins with a text sorts before that text and this.
@@ -46,7 +47,7 @@ class Hops:
 
     def values(self, connection: Connection, prefix: str) -> list[str]:
         """All values that begin with `prefix`, sorted."""
-        if connection.dialect.name in ("mysql", "mariadb"):
+        if is_mysql(connection.dialect):
             rows = self._groups.rows(connection, {"prefix": prefix, "last": prefix + LAST_CHARACTER})
         else:
             rows = self._hop.rows(connection, {"prefix": prefix, "length": len(prefix)})

@@ -22,6 +22,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from ..columns import MYSQL
+
 
 class _OneOf(FunctionElement[bool]):
     """Membership in a list that is bound when the statement runs; the text stays the same however long the list is.
@@ -63,7 +65,7 @@ def _one_of_postgresql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str
     return compiler.process(element.clauses.clauses[1], **kw)
 
 
-@compiles(_OneOf, "mysql", "mariadb")
+@compiles(_OneOf, *MYSQL)
 def _one_of_mysql(element: _OneOf, compiler: SQLCompiler, **kw: Any) -> str:
     # Of an empty list SQLAlchemy makes a pair of conditions, and the `= 0` of a negation must not fall on the second one alone.
     return f"({compiler.process(element.clauses.clauses[2], **kw)})"

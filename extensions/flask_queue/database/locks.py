@@ -25,6 +25,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from ..columns import MYSQL, is_mysql
 from .clock import now
 from .engines import OURS
 from .prepared import PlainRow, Prepared, Step
@@ -70,7 +71,7 @@ class CommittedRead:
 
     def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[PlainRow]:
         """Run it, and return its rows."""
-        is_dated = connection.dialect.name in ("mysql", "mariadb") and not _is_ours(connection)
+        is_dated = is_mysql(connection.dialect) and not _is_ours(connection)
         return (self._locking if is_dated else self._plain).rows(connection, parameters)
 
 
@@ -91,7 +92,7 @@ def _as_it_is(element: _CommittedValue, compiler: SQLCompiler, **kw: Any) -> str
     return compiler.process(element.clauses.clauses[0], **kw)
 
 
-@compiles(_CommittedValue, "mysql", "mariadb")
+@compiles(_CommittedValue, *MYSQL)
 def _null(element: _CommittedValue, compiler: SQLCompiler, **kw: Any) -> str:
     return "NULL"
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Row, Select, Table, any_, case, func, select, text, update
 
+from ..columns import MYSQL, is_mysql
 from .lists import is_one_of
 from .prepared import PlainRow, Prepared, Step
 
@@ -53,7 +54,7 @@ class Move:
             columns = [values[column.name].label(column.name) if column.name in values else column for column in returning]
             picked = candidates().with_only_columns(*columns).with_for_update(skip_locked=True, of=table)
             if index is not None:
-                for dialect in ("mysql", "mariadb"):
+                for dialect in MYSQL:
                     picked = picked.with_hint(table, f"FORCE INDEX ({index})", dialect)
             return picked
 
@@ -112,7 +113,7 @@ class Insertion:
 
 def insert_ignoring(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert `row` unless one with its unique columns exists; whether it was inserted. Aborts no transaction."""
-    if connection.dialect.name in ("mysql", "mariadb"):
+    if is_mysql(connection.dialect):
         statement: Any = table.insert().values(row).prefix_with("IGNORE")
     else:
         own_insert = import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert

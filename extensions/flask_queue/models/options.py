@@ -11,8 +11,10 @@ from typing import Any
 
 from sqlalchemy import Index, Table
 
+from ..columns import MYSQL
+
 #: InnoDB and utf8mb4 are MySQL's defaults, but not everybody's.
-_MYSQL = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
+_INNODB = {"engine": "InnoDB", "charset": "utf8mb4", "collate": "utf8mb4_bin"}
 
 
 def table_options(**options: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def table_options(**options: Mapping[str, Any]) -> dict[str, Any]:
 
     :param options: more options, by dialect.
     """
-    return {"options": {"mysql": _MYSQL, "mariadb": _MYSQL, **options}}
+    return {"options": {**dict.fromkeys(MYSQL, _INNODB), **options}}
 
 
 def index_options(**options: Mapping[str, Any]) -> dict[str, Any]:

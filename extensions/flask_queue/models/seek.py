@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, literal_column
 
+from ..columns import MYSQL
 from ..database import is_searched_for
 from .job import State, is_in_line, jobs
 
@@ -44,6 +45,6 @@ def by_id(state: State, number: ColumnElement[int]) -> ColumnElement[int]:
 
 def not_along_the_primary_key(statement: Select[Any]) -> Select[Any]:
     """The same for MySQL and MariaDB, where the index of failed jobs, as none is partial, has the jobs of all states by id."""
-    for dialect in ("mysql", "mariadb"):
+    for dialect in MYSQL:
         statement = statement.with_hint(jobs, "USE INDEX (ix_queue_jobs_failed)", dialect)
     return statement
