@@ -36,14 +36,13 @@ def inline() -> Iterator[None]:
         client.interceptor = before
 
 
-def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> bool:
+def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> None:
     args, kwargs = decode(job.arguments, references=client.references)
     assert handle.definition is not None
     result: Any = handle.definition.function(*args, **kwargs)
     if asyncio.iscoroutine(result):  # a coroutine function that is wrapped does not say that it is one
         asyncio.run(result)
     handle.enqueued = True
-    return True
 
 
 def drain(*, limit: int | None = None, queues: tuple[str, ...] = ("*",)) -> int:
