@@ -39,7 +39,7 @@ def make_state(registry: Registry, app: Flask, db: SQLAlchemy) -> AppState:
     """
     if "sqlalchemy" not in app.extensions:
         raise ConfigurationError("Call db.init_app(app) before queue.init_app(app, db).")
-    settings = Settings.from_mapping(app.config, root=_project_root(app), testing=app.testing, debug=app.debug)
+    settings = Settings.from_mapping(app.config, root=Path(app.root_path), testing=app.testing, debug=app.debug)
     _check_bind(app, settings)
     with app.app_context():
         engine = db.engines[settings.bind_key]
@@ -65,12 +65,6 @@ def _client(registry: Registry, database: Database, settings: Settings, db: SQLA
         references=MappedReferences(session, mappers),
         single_database=settings.bind_key is None,
     )
-
-
-def _project_root(app: Flask) -> Path:
-    """Where `config/queue.yml` and other relative paths begin: beside a package, as the instance folder; or with the module."""
-    root = Path(app.root_path)
-    return root.parent if (root / "__init__.py").is_file() else root
 
 
 def _check_bind(app: Flask, settings: Settings) -> None:
