@@ -99,7 +99,7 @@ class Performer:
         return Ending(claim, Outcome.FINISHED)
 
     @staticmethod
-    async def _bounded(definition: JobDefinition[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def _bounded(definition: JobDefinition[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         seconds = definition.rules.timeout
         if seconds is None:
             await definition.function(*args, **kwargs)
@@ -112,9 +112,8 @@ class Performer:
                 raise timeout_error(seconds) from error
             raise
 
-    def _arguments(self, claim: Claim) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        args, kwargs = arguments.decode(claim.arguments, references=self._runtime.client.references)
-        return tuple(args), dict(kwargs)
+    def _arguments(self, claim: Claim) -> tuple[list[Any], dict[str, Any]]:
+        return arguments.decode(claim.arguments, references=self._runtime.client.references)
 
     def _running(self, claim: Claim) -> RunningJob:
         return RunningJob(claim.job_id, claim.name, claim.queue_name, claim.attempts + 1, self._is_stopping)

@@ -27,6 +27,7 @@ class _Seat:
     """One thread, and what it is at."""
 
     ident: int = 0
+    #: Its job, if that has a deadline.
     claim: Claim | None = None
     deadline: float | None = None
     interrupted_at: float | None = None
@@ -174,10 +175,7 @@ class Pool:
     def _perform(self, seat: _Seat, claim: Claim) -> Ending | None:
         deadline = deadline_after(self._performer.definition(claim))
         if deadline is None:
-            seat.claim = claim
-            ending = self._performer.perform(claim)
-            seat.claim = None
-            return ending
+            return self._performer.perform(claim)
         return self._perform_within(seat, claim, deadline)
 
     def _perform_within(self, seat: _Seat, claim: Claim, deadline: float) -> Ending | None:
