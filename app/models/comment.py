@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.models.post import Post
 
 
-class Comment(db.Model):
+class Comment(db.Model):  # type: ignore[name-defined]
     """One comment, below one post."""
 
     __tablename__ = "comments"

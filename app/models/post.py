@@ -16,7 +16,7 @@ from app.models.user import User
 from app.ranking import FRESH_SCORE
 
 
-class Post(db.Model):
+class Post(db.Model):  # type: ignore[name-defined]
     """A post. `score` orders the front page, highest first; the job `recompute_rankings` lets it sink with age."""
 
     __tablename__ = "posts"

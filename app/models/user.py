@@ -22,7 +22,7 @@ USERNAME_PATTERN = r"[a-z0-9](?:[a-z0-9_-]{1,28})[a-z0-9]"
 UNUSABLE_PASSWORD = "!"
 
 
-class User(UserMixin, db.Model):
+class User(UserMixin, db.Model):  # type: ignore[name-defined]
     """An account. Names are lower case, so that no two differ by case alone."""
 
     __tablename__ = "users"

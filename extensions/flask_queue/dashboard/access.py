@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from werkzeug.utils import import_string
-from wtforms import ValidationError  # type: ignore[import-untyped]
+from wtforms import ValidationError
 
 from ..current import current_queue
 from .roles import ROLES, Role
