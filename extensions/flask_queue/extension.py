@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from flask import Flask, current_app, got_request_exception
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import config, models
@@ -20,7 +20,7 @@ from .client.health import Note, problems
 from .config import Configuration, Settings
 from .dashboard import create_blueprint
 from .database import Database
-from .errors import AlreadyInitialized, ConfigurationError, MissingTables, NoApplication, NotInitialized
+from .errors import AlreadyInitialized, ConfigurationError, MissingTables
 from .jobs import arguments
 from .jobs.definition import JobDefinition
 from .jobs.schedules import Schedule
@@ -28,7 +28,7 @@ from .log import LogSubscriber, to_standard_output
 from .processes.drain import drain
 from .processes.runtime import Runtime
 from .registry import Registry
-from .setup import AppState, make_state, pool_size
+from .setup import AppState, current_state, make_runtime, make_state, pool_size
 from .supervisors.web import beside
 
 #: The job that every queue has: `flask_queue.clear_finished_jobs` in config/recurring.yml.
@@ -70,13 +70,19 @@ class FlaskQueue(Registry):
     # --- enqueuing --------------------------------------------------------------------------------
 
     def publish(self, handle: JobHandle) -> JobHandle:
-        """Enqueue a prepared call."""
+        """Enqueue a prepared call.
+
+        :raises ArgumentError: when an argument cannot travel.
+        :raises ConcurrencyKeyError: when the key function raises.
+        :raises EnqueueError: when the database refuses.
+        """
         return self.client.publish(handle)
 
     def enqueue_all(self, handles: Iterable[JobHandle]) -> int:
         """Enqueue calls made with `build`, in one transaction, all or none.
 
         :return: how many were enqueued; each handle has its id afterwards, or None where a concurrency rule discarded it.
+        :raises QueueError: what `enqueue` raises, for any of them.
         """
         return self.client.enqueue_all(handles)
 
@@ -84,18 +90,15 @@ class FlaskQueue(Registry):
 
     @property
     def _state(self) -> AppState:
-        try:
-            app = current_app._get_current_object()  # type: ignore[attr-defined]
-        except RuntimeError:
-            raise NoApplication from None
-        try:
-            return self._states[app]
-        except KeyError:
-            raise NotInitialized from None
+        return current_state(self._states)
 
     @property
     def client(self) -> Client:
-        """Everything that belongs to the current application's queue."""
+        """Everything that belongs to the current application's queue. All that follows asks for it.
+
+        :raises NoApplication: outside of an application's context.
+        :raises NotInitialized: when the application has no queue.
+        """
         return self._state.client
 
     @property
@@ -151,6 +154,8 @@ class FlaskQueue(Registry):
         :param kwargs: its arguments by name.
         :param catch_up: ticks missed during an outage are made up for when they are no older (60 days at most); 0 skips them.
         :raises RecurringTaskExists: when the key is taken.
+        :raises UnknownJobError: when no such job is registered.
+        :raises ArgumentError: when an argument cannot travel.
         :raises InvalidScheduleError: when the schedule is not understood.
         :raises ConfigurationError: for an option that no task can have.
         """
@@ -209,6 +214,7 @@ class FlaskQueue(Registry):
         """Run what is due until nothing is left, in this process; what `flask queue work` does.
 
         :return: how many jobs were run.
+        :raises sqlalchemy.exc.SQLAlchemyError: when the database refuses, or stays away after a job for a minute.
         """
         return drain(self.runtime(), limit=limit, queues=queues)
 
@@ -265,14 +271,7 @@ class FlaskQueue(Registry):
 
     def runtime(self) -> Runtime:
         """What the processes of the current application's queue are handed."""
-        app, state = current_app._get_current_object(), self._state  # type: ignore[attr-defined]
-
-        def report(error: BaseException) -> None:
-            if isinstance(error, Exception):
-                got_request_exception.send(app, exception=error)
-
-        engines = [*state.db.engines.values(), state.client.database.engine]
-        return Runtime(state.client, self.hooks, app.app_context, report, engines)
+        return make_runtime(self, self._state)
 
     @contextmanager
     def in_web(self, app: Flask, *, mode: Literal["fork", "thread"] | None = None) -> Iterator[None]:
@@ -283,6 +282,7 @@ class FlaskQueue(Registry):
 
         :raises ConfigurationError: for an invalid configuration, before anything was started.
         :raises MissingTables: when the queue's tables are not there.
+        :raises SupervisorEnded: at the end of the block, when the supervisor was killed or failed.
         """
         with app.app_context():
             if not self.settings.in_web:

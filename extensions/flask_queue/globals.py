@@ -27,6 +27,8 @@ class CurrentJob:
 
     `.id` is the id that `enqueue` returned; `.attempt` counts from 1; `.stopping` turns true when the worker has been told to
     stop, so that a long job can leave off at a good place.
+
+    :raises QueueError: when one of these is asked for outside of a job.
     """
 
     def __bool__(self) -> bool:

@@ -1,13 +1,13 @@
-"""From an application's settings to what belongs to its queue."""
+"""From an application's settings to what belongs to its queue, and from the current application to that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app, got_request_exception
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 from sqlalchemy.orm import Mapper, Session
@@ -18,7 +18,8 @@ from .client.health import Note
 from .client.references import MappedReferences
 from .config import Settings
 from .database import Database, set_pragmas
-from .errors import ConfigurationError
+from .errors import ConfigurationError, NoApplication, NotInitialized
+from .processes.runtime import Runtime
 from .registry import Registry
 
 
@@ -46,6 +47,32 @@ def make_state(registry: Registry, app: Flask, db: SQLAlchemy) -> AppState:
     set_pragmas(engine)
     models.register(_metadata(db, settings.bind_key), engine.dialect.name)
     return AppState(_client(registry, Database(engine), settings, db), db)
+
+
+def current_state(states: Mapping[Flask, AppState]) -> AppState:
+    """What belongs to the current application.
+
+    :raises NoApplication: outside of an application's context.
+    :raises NotInitialized: when the application has no queue.
+    """
+    try:
+        return states[current_app._get_current_object()]  # type: ignore[attr-defined]
+    except RuntimeError:
+        raise NoApplication from None
+    except KeyError:
+        raise NotInitialized from None
+
+
+def make_runtime(registry: Registry, state: AppState) -> Runtime:
+    """What the processes of the current application's queue are handed."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def report(error: BaseException) -> None:
+        if isinstance(error, Exception):
+            got_request_exception.send(app, exception=error)
+
+    engines = [*state.db.engines.values(), state.client.database.engine]
+    return Runtime(state.client, registry.hooks, app.app_context, report, engines)
 
 
 def _client(registry: Registry, database: Database, settings: Settings, db: SQLAlchemy) -> Client:

@@ -26,6 +26,8 @@ def inline() -> Iterator[None]:
 
     Arguments travel as they would through the database; nothing is written, and `wait`, `at`, retries and concurrency rules are
     left out of account.
+
+    :raises NotInitialized: when the application has no queue.
     """
     client = current_queue().client
     before = client.interceptor
@@ -46,7 +48,14 @@ def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> None:
 
 
 def drain(*, limit: int | None = None, queues: tuple[str, ...] = ("*",)) -> int:
-    """Run what is due until nothing is left, and say how many jobs that were. Scheduled jobs that are not due stay."""
+    """Run what is due until nothing is left. Scheduled jobs that are not due stay, and jobs that fail raise nothing.
+
+    :param limit: no more jobs than so many.
+    :param queues: of these queues, in this order; as for a worker.
+    :return: how many jobs were run.
+    :raises NotInitialized: when the application has no queue.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the database refuses, or stays away after a job for a minute.
+    """
     return current_queue().work(limit=limit, queues=queues)
 
 
@@ -54,6 +63,8 @@ def assert_enqueued(job: JobDefinition[Any, Any], *args: Any, **kwargs: Any) -> 
     """Fail unless a job with these arguments waits in the queue: ready, scheduled or blocked.
 
     :return: its handle; the latest where there are several.
+    :raises AssertionError: when there is none.
+    :raises NotInitialized: when the application has no queue.
     """
     client = current_queue().client
     wanted = client.new_job(job.build(*args, **kwargs)).arguments

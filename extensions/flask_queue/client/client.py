@@ -70,7 +70,10 @@ class Client:
     # --- enqueuing --------------------------------------------------------------------------------
 
     def publish(self, handle: JobHandle) -> JobHandle:
-        """Enqueue a prepared call as its options say."""
+        """Enqueue a prepared call as its options say.
+
+        :raises QueueError: what `new_job` raises; an `EnqueueError` when the database refuses.
+        """
         job = self.new_job(handle.bind(self))
         options = handle.options
         assert options is not None
@@ -94,6 +97,7 @@ class Client:
 
         :raises ArgumentError: when an argument cannot travel.
         :raises ConcurrencyKeyError: when the key function raises.
+        :raises QueueError: when it was read from the database.
         """
         definition, options = handle.definition, handle.options
         if definition is None or options is None:

@@ -191,7 +191,10 @@ class JobHandle:
 
     @property
     def errors(self) -> list[Attempt]:
-        """The attempts that failed, the oldest first."""
+        """The attempts that failed, the oldest first.
+
+        :raises QueueError: when it is not in the queue.
+        """
         columns = [attempts.c[name] for name in Attempt.__dataclass_fields__]
         statement = select(*columns).where(attempts.c.job_id == self.id).order_by(attempts.c.id)
         with self._bound.database.connect() as connection:
@@ -217,6 +220,7 @@ class JobHandle:
         """Run a failed job again: it keeps its row and id, and its attempts count from none.
 
         :raises InvalidTransition: when it is not failed; nothing is changed.
+        :raises QueueError: when it is not in the queue.
         """
         client = self._bound
         if not client.transact(lambda connection: retry_many(connection, self._this, client.definitions, limit=1)):
@@ -228,6 +232,7 @@ class JobHandle:
         """Delete the job.
 
         :raises InvalidTransition: when it is running, or gone; nothing is changed.
+        :raises QueueError: when it is not in the queue.
         """
         client = self._bound
 
@@ -245,6 +250,7 @@ class JobHandle:
         """Let a scheduled or blocked job run at once.
 
         :raises InvalidTransition: when it is neither; nothing is changed.
+        :raises QueueError: when it is not in the queue.
         """
         client = self._bound
         job_id = self.id or 0

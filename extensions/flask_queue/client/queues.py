@@ -71,6 +71,10 @@ class Queues:
         self._client = client
 
     def __getitem__(self, name: str) -> QueueHandle:
+        """The queue of this name.
+
+        :raises ConfigurationError: when no queue can be called that.
+        """
         return QueueHandle(self._client, name)
 
     def __iter__(self) -> Iterator[QueueHandle]:

@@ -56,7 +56,10 @@ class RecurringTaskHandle:
 
     @property
     def next_run_at(self) -> datetime | None:
-        """When it is due next; None while it is paused."""
+        """When it is due next; None while it is paused.
+
+        :raises InvalidScheduleError: when its schedule, which another version has stored, cannot be read or is over.
+        """
         return None if self.paused else Schedule.parse(self.schedule, self.time_zone).next_after(self._moment)
 
     def last_job(self) -> JobHandle | None:
@@ -69,11 +72,17 @@ class RecurringTaskHandle:
         return handle if handle.exists() else None
 
     def pause(self) -> None:
-        """Let it enqueue nothing until it is resumed."""
+        """Let it enqueue nothing until it is resumed.
+
+        :raises RecurringTaskNotFound: when it is gone.
+        """
         self._set_paused(True)
 
     def resume(self) -> None:
-        """Let it enqueue again, from its next instant on."""
+        """Let it enqueue again, from its next instant on.
+
+        :raises RecurringTaskNotFound: when it is gone.
+        """
         self._set_paused(False)
 
     def _set_paused(self, paused: bool) -> None:
@@ -84,6 +93,7 @@ class RecurringTaskHandle:
     def run_now(self) -> JobHandle:
         """Enqueue one job of it at once, beside its planned runs.
 
+        :raises RecurringTaskNotFound: when it is gone.
         :raises UnknownJobError: when its job is not registered any more.
         :raises InvalidTransition: when a concurrency rule discards the job.
         :raises EnqueueError: when the database refuses; nothing is written.
@@ -136,6 +146,10 @@ class RecurringTasks:
             return RecurringTaskHandle(self._client, row, run.run_at if run else None, database_time(connection))
 
     def __getitem__(self, key: str) -> RecurringTaskHandle:
+        """The task with this key.
+
+        :raises RecurringTaskNotFound: when there is none.
+        """
         task = self.get(key)
         if task is None:
             raise RecurringTaskNotFound(f"There is no recurring task {key!r}.")

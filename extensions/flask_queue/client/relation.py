@@ -61,7 +61,10 @@ class Jobs:
         return JobRelation(self._client, None)
 
     def in_state(self, state: State | str) -> JobRelation:
-        """Jobs in the state of this name."""
+        """Jobs in the state of this name.
+
+        :raises ValueError: when there is no such state.
+        """
         return JobRelation(self._client, State(state))
 
     @property

@@ -120,6 +120,7 @@ class _Enqueueable(Generic[P, R]):
 
         :return: the job's handle; `handle.enqueued` is False where a concurrency rule discarded it.
         :raises ArgumentError: when an argument cannot travel; nothing is written.
+        :raises ConcurrencyKeyError: when the key function raises; nothing is written.
         :raises EnqueueError: when the database refuses; nothing is written.
         """
         return self._definition.publisher.publish(self.build(*args, **kwargs))
@@ -142,6 +143,7 @@ class _Enqueueable(Generic[P, R]):
         :param priority: smaller runs first; a 32-bit integer.
         :param after_commit: enqueue when the current transaction of `db.session` commits.
         :param transactional: insert through `db.session`'s own connection; needs `QUEUE_BIND_KEY = None`.
+        :raises EnqueueError: for a value that no job can have.
         """
         options = self.options.changed(
             wait=wait, at=at, queue=queue, priority=priority, after_commit=after_commit, transactional=transactional
