@@ -136,7 +136,8 @@ def test_a_call_to_be_enqueued_with_many_is_one_object_to_the_garbage_collector(
     """It looks at everything again and again while many are made: at four objects each, for longer than it takes to write."""
 
     def tracked() -> int:
-        gc.collect()
+        while gc.collect():  # what earlier tests have left may take more than one
+            pass
         return len(gc.get_objects())
 
     job = plain(queue)
