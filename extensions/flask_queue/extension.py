@@ -79,10 +79,10 @@ class FlaskQueue(Registry):
         return self.client.publish(handle)
 
     def enqueue_all(self, handles: Iterable[JobHandle]) -> int:
-        """Enqueue calls made with `build`, in one transaction, all or none.
+        """Enqueue calls made with `build`, one handle for each job, in one transaction, all or none.
 
         :return: how many were enqueued; each handle has its id afterwards, or None where a concurrency rule discarded it.
-        :raises QueueError: what `enqueue` raises, for any of them.
+        :raises QueueError: what `enqueue` raises, for any of them; `EnqueueError` when a handle is given twice. Nothing is written.
         """
         return self.client.enqueue_all(handles)
 
@@ -205,8 +205,7 @@ class FlaskQueue(Registry):
     def describe_arguments(self, text: str, job_name: str = "") -> str:
         """A job's stored arguments for people to read, with what `QUEUE_FILTER_ARGUMENTS` names hidden.
 
-        :param job_name: of the job that they are for. A registered one says what its positional arguments are called; without
-            it they have no names, and are shown.
+        :param job_name: their job, which says what positional ones are called; of an unknown one those are shown.
         """
         return self.client.describe_arguments(text, job_name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -24,6 +25,9 @@ from .references import MappedReferences
 from .transactions import on_commit
 
 T = TypeVar("T")
+
+#: How much of a call, in characters, an error shows.
+SHOWN_CALL = 200
 
 
 @dataclass
@@ -152,6 +156,7 @@ class Client:
 
         :return: how many were enqueued, or will be by the commit that they wait for; those that a concurrency rule discarded
             are not counted.
+        :raises EnqueueError: when a handle is given twice. It would lead to the second of two jobs only.
         """
         batches: dict[Callable[[_Batch], int], _Batch] = {}
         options: CallOptions | None = None
@@ -165,9 +170,22 @@ class Client:
                 batch = batches.setdefault(self._way_of(options), _Batch())
             batch.handles.append(handle)
             batch.jobs.append(job)
+        self._refuse_twice([handle for batch in batches.values() for handle in batch.handles])
         # What can be refused goes first, what only waits last.
         order = (self._intercept_many, self._insert_many_in_session, self._insert_many, self._insert_many_on_commit)
         return sum(way(batches[way]) for way in order if way in batches)
+
+    def _refuse_twice(self, handles: Sequence[JobHandle]) -> None:
+        if len(set(handles)) == len(handles):  # to look closer at each would take several times as long
+            return
+        [(handle, _)] = Counter(handles).most_common(1)
+        job = self.new_job(handle)
+        call = f"{job.name}({self.describe_arguments(job.arguments, job.name)})"
+        shown = call if len(call) <= SHOWN_CALL else f"{call[:SHOWN_CALL]}…"
+        raise EnqueueError(
+            f"enqueue_all() was given the same handle more than once: {shown}. A handle is that of one job: `build` one "
+            "for each. Nothing was written."
+        )
 
     def _way_of(self, options: CallOptions) -> Callable[[_Batch], int]:
         if self.interceptor is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -151,6 +152,42 @@ def test_a_handle_of_a_row_cannot_be_enqueued_again(app: Flask, queue: FlaskQueu
     with pytest.raises(QueueError, match="cannot be enqueued again"):
         queue.publish(handle)
     assert len(tables.jobs()) == 1
+
+
+@pytest.mark.behaviour("G3")
+@pytest.mark.parametrize("option", [None, "after_commit", "transactional"])
+def test_a_handle_given_twice_is_refused_before_anything_is_written(
+    make_app: Callable[..., Flask], db: SQLAlchemy, queue: FlaskQueue, tables: Tables, database_url: str, option: str | None
+) -> None:
+    """Of two jobs it could tell one only."""
+    job = plain(queue)
+    with make_app(SQLALCHEMY_DATABASE_URI=database_url, SQLALCHEMY_BINDS={}, QUEUE_BIND_KEY=None).app_context():
+        configured: Any = job.using(**{option: True}) if option else job
+        one, other = (configured.build(number) for number in (7, 8))
+        db.session.connection()
+        with pytest.raises(EnqueueError, match=r"more than once: job\(7\)\. .* `build` .* Nothing was written"):
+            queue.enqueue_all(iter([one, other, job.build(9), one]))
+        db.session.commit()
+        assert not tables.jobs()
+        assert not any(handle.enqueued for handle in (one, other))
+
+        assert queue.enqueue_all([one, other]) == 2
+        db.session.commit()
+        assert queue.enqueue_all([one, one, other]) == 0, "what is in the queue stays as it is"
+        db.session.commit()
+        assert [tables.job(handle.id).arguments for handle in (one, other)] == ["[7]", "[8]"]
+        assert len(tables.jobs()) == 2
+
+
+@pytest.mark.databases("sqlite")
+def test_what_is_said_of_a_handle_given_twice_is_short_and_hides_what_is_filtered(app: Flask, queue: FlaskQueue) -> None:
+    @queue.job(name="job")
+    def job(password: str, text: str) -> None: ...
+
+    with pytest.raises(EnqueueError, match=r'job\(\[FILTERED\], "xxx.*…\. A handle') as caught:
+        queue.enqueue_all([job.build("s3cret", "x" * 10_000)] * 3)
+    assert "s3cret" not in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 def test_events_tell_of_what_was_enqueued(app: Flask, queue: FlaskQueue) -> None:
