@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
+from ..database import contains
 from ..errors import InvalidTransition
 from ..models.job import State, jobs
 from ..models.seek import along, by_id, not_along_the_primary_key
@@ -117,7 +118,10 @@ class JobRelation:
         finished_before: datetime | None = None,
         search: str | None = None,
     ) -> JobRelation:
-        """Only those of a queue, of a job name, finished within a time, with a text in their arguments as they are stored."""
+        """Only those of a queue, of a job name, finished within a time.
+
+        :param search: a text in their arguments as they are stored, in capital or small letters.
+        """
         conditions: list[ColumnElement[bool]] = []
         if queue is not None:
             conditions.append(jobs.c.queue_name == queue)
@@ -128,7 +132,7 @@ class JobRelation:
         if finished_before is not None:
             conditions.append(jobs.c.finished_at <= finished_before)
         if search:
-            conditions.append(jobs.c.arguments.contains(search, autoescape=True))
+            conditions.append(contains(jobs.c.arguments, search))
         return replace(self, _conditions=(*self._conditions, *conditions))
 
     def limit(self, count: int) -> JobRelation:

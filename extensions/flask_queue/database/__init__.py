@@ -15,7 +15,7 @@ from .lists import is_one_of
 from .locks import CommittedRead, committed_or_null, lock_keys
 from .lookout import Lookout
 from .prepared import Prepared, Step
-from .searches import is_searched_for
+from .searches import contains, is_searched_for
 from .statements import CHANNEL, AnyRow, Insertion, Move, insert_ignoring, notify
 from .upkeep import upkeep_warnings
 
@@ -34,6 +34,7 @@ __all__ = [
     "Step",
     "committed_or_null",
     "connected",
+    "contains",
     "forget_connections",
     "insert_ignoring",
     "insert_many",

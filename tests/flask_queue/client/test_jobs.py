@@ -130,6 +130,37 @@ def test_conditions_narrow_down(app: Flask, queue: FlaskQueue) -> None:
     assert jobs.where(queue="c").first() is None
 
 
+#: Texts, and what finds them.
+SEARCHES = {
+    "Ada@Example.org": ["ada@example", "ADA@EXAMPLE.ORG"],
+    "100%_SURE": ["100%", "0%_s"],
+    r"C:\\Temp/[a]*?^": [r"c:\\t", "p/[A]*?^", "p/["],
+    "Ä*?[ä]/-": ["ä*", "Ä*?[Ä]/-"],
+    "Ärger in der Straße": ["straße", "äRGER IN der", "ärger"],
+    "STRASSE": ["strasse"],
+    "Привет, Мир": ["привет, мир", "ПРИВЕТ, м"],
+    "日本語": ["日本"],
+    "é" * 60_000: ["É" * 4_000, "é" * 60_000],
+    "y" * 60_000: ["Y" * 60_000],
+}
+NOTHING = ["0/_s", "0__s", "a%e", "c:/", "[*]", "ä?", "ä%", "ä_", "[ä][*]", "arger", "x" * 60_000]
+
+
+def test_a_search_heeds_no_case_and_knows_no_wildcards(app: Flask, queue: FlaskQueue) -> None:
+    @queue.job(name="job")
+    def job(text: str) -> None: ...
+
+    for text in SEARCHES:  # as it is stored, a backslash is two
+        job.enqueue(text.replace("\\\\", "\\"))
+    for text, searches in SEARCHES.items():
+        for search in searches:
+            relation = queue.jobs.ready.where(search=search)
+            assert [handle.arguments for handle in relation] == [f'["{text}"]'], search
+            assert relation.count() == 1
+    for search in NOTHING:
+        assert queue.jobs.ready.where(search=search).count() == 0, search
+
+
 def test_finished_jobs_are_found_by_time(app: Flask, queue: FlaskQueue) -> None:
     job = plain(queue)
     early, late = job.enqueue(), job.enqueue()

@@ -169,6 +169,7 @@ def test_filters_work_in_any_combination(admin: Visitor, add: Add) -> None:
     assert ids(name="failing", queue="low") == {4}
     assert ids(search="quiet%_") == {1, 3}
     assert ids(search="%_mail", name="failing") == {2}
+    assert ids(search="QUIET%_m") == {1}
     assert ids(search="t_l") == set()
     assert ids(name="quie") == set()
     between = {

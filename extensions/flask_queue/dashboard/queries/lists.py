@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Select, func, select
 
-from ...database import AnyRow
+from ...database import AnyRow, contains
 from ...models import State, attempts, jobs, processes
 from ...models.job import is_claimed
 from ...models.seek import not_along_the_primary_key
@@ -123,6 +123,6 @@ def _conditions(source: FromClause, values: Mapping[str, Any]) -> list[ColumnEle
         "name": source.c.name.__eq__,
         "finished_after": source.c.finished_at.__ge__,
         "finished_before": source.c.finished_at.__le__,
-        "search": partial(source.c.arguments.contains, autoescape=True),
+        "search": partial(contains, source.c.arguments),
     }
     return [tests[name](value) for name, value in values.items() if name in tests]
