@@ -294,11 +294,10 @@ def test_a_section_of_strangers_is_warned_of(files: Files) -> None:
 
 @pytest.mark.behaviour("C9")
 def test_a_selector_that_selects_nothing_is_warned_of(files: Files) -> None:
-    made = files.load('workers: [{queues: ["*x", "a*b", "mail*"]}]')
+    made = files.load(f'workers: [{{queues: ["*x", "a*b", "mail*", "a,b*,c*d", "bell\\a", {"x" * 255}*, {"y" * 256}]}}]')
     assert made.problems == ()
     assert [warning.split(" is ignored")[0] for warning in made.warnings] == [
-        "config/queue.yml: workers[0].queues: *x",
-        "config/queue.yml: workers[0].queues: a*b",
+        f"config/queue.yml: workers[0].queues: {selector!r}" for selector in ("*x", "a*b", "c*d", "bell\a", "y" * 256)
     ]
 
 

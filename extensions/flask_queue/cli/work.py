@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from ..config.values import complaint_of_selector, selectors
 from ..current import current_queue
 from ..processes.drain import Drain
 from ..supervisors.signals import trapped
@@ -30,11 +31,13 @@ def work(limit: int | None, queues: str) -> None:
       flask queue work
       flask queue work --limit 100 --queues mailers,default
     """
-    selectors = tuple(name.strip() for name in queues.split(",") if name.strip())
-    if not selectors:
+    chosen = selectors([queues])
+    if not chosen:
         raise click.UsageError('--queues needs at least one name; "*" is all.')
+    for complaint in filter(None, map(complaint_of_selector, chosen)):
+        click.echo(f"Warning: --queues: {complaint}", err=True)
     queue = current_queue()
-    process = Drain(queue.runtime(), limit=limit, queues=selectors)
+    process = Drain(queue.runtime(), limit=limit, queues=chosen)
     with performed_jobs_counted(queue, lambda: queue.jobs.ready.count(cap=limit)), trapped(process.interrupt, process.quit):
         process.run()
     click.echo(f"Ran {counted(process.performed, 'job')}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from .files import Findings, Section, read_section
 from .options import DispatcherOptions, SchedulerOptions, WorkerOptions
 from .recurring import RecurringTask, TaskChecks, is_task, read_tasks
-from .values import closest, options_of, read, unknown_option
+from .values import closest, complaint_of_selector, options_of, read, selectors, unknown_option
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -150,9 +150,8 @@ def _read_options(kind: type[Options], section: Section, where: str, given: Any,
 
 
 def _warn_of_selectors(section: Section, where: str, worker: WorkerOptions) -> None:
-    for name in worker.queues:
-        if "*" in name[:-1]:
-            section.warning(where, f"{name} is ignored: only a * at the end stands for all that begin so")
+    for complaint in filter(None, map(complaint_of_selector, selectors(worker.queues))):
+        section.warning(where, complaint)
 
 
 # --- recurring tasks ------------------------------------------------------------------------------

@@ -176,6 +176,22 @@ def queue_name(value: Any) -> str:
     return name
 
 
+def selectors(queues: Iterable[str]) -> list[str]:
+    """The single entries of a worker's `queues`, each of which may be several with commas between them."""
+    return [name.strip() for entry in queues for name in entry.split(",") if name.strip()]
+
+
+def complaint_of_selector(selector: str) -> str | None:
+    """Why an entry of a worker's `queues` selects nothing; None for one that may select something."""
+    if "*" in selector[:-1]:
+        return f"{selector!r} is ignored: only a * at the end stands for all that begin so"
+    try:
+        queue_name("any" if selector == "*" else selector.removesuffix("*"))
+    except Refused:
+        return f"{selector!r} is ignored: a queue's name is 1 to {NAME_LENGTH} printable characters"
+    return None
+
+
 def long_text(value: Any) -> str:
     """Text for people, of any length."""
     if not isinstance(value, str) or _NOT_STORABLE.search(value):

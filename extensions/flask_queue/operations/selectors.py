@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, literal_column, select
 
+from ..config.values import complaint_of_selector, selectors
 from ..database import Hops, Prepared
 from ..models.job import State, jobs
 from ..models.pause import pauses
@@ -41,10 +42,9 @@ class Selector:
     def parse(cls, queues: Sequence[str]) -> Selector:
         """Read a list such as ["real_time", "mail*"]; "*" among others means all queues.
 
-        Entries with a star elsewhere than at the end mean nothing and are left out.
+        Entries that can select nothing, as with a star elsewhere than at the end, are left out.
         """
-        names = [name.strip() for entry in queues for name in entry.split(",")]
-        entries = [name for name in names if name and "*" not in name[:-1]]
+        entries = [selector for selector in selectors(queues) if complaint_of_selector(selector) is None]
         return cls(("*",) if "*" in entries else tuple(dict.fromkeys(entries)))
 
     @property

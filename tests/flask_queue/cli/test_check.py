@@ -112,7 +112,7 @@ def test_warnings_go_to_stderr_of_a_valid_configuration(make_app: Callable[..., 
     app = make_app(QUEUE_CONFIG_FILE=tmp_path / "odd.yml", QUEUE_RECURRING_FILE=None)
     result = app.test_cli_runner().invoke(args=["queue", "check"])
     assert result.exit_code == 0
-    assert result.stderr.startswith(f"Warning: {tmp_path / 'odd.yml'}: workers[0].queues: a*b is ignored")
+    assert result.stderr.startswith(f"Warning: {tmp_path / 'odd.yml'}: workers[0].queues: 'a*b' is ignored")
 
 
 @pytest.mark.behaviour("M9")

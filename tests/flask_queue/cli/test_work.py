@@ -53,6 +53,18 @@ def test_only_the_chosen_queues_are_worked_on(run: Run, queue: FlaskQueue, jobs:
     assert [job.name for job in queue.jobs.ready.all()] == ["add"]
 
 
+@pytest.mark.behaviour("C9")
+def test_a_selector_that_selects_nothing_is_warned_of(run: Run, queue: FlaskQueue, jobs: SimpleNamespace) -> None:
+    jobs.add.enqueue(1)
+    jobs.welcome.enqueue(1)
+    result = run("work", "--queues", f"m*il,mail,**,{'x' * 256},other*")
+    assert [line.split(" is ignored: ")[0] for line in result.stderr.splitlines()] == [
+        f"Warning: --queues: {selector!r}" for selector in ("m*il", "**", "x" * 256)
+    ]
+    assert (result.exit_code, result.stdout) == (0, "Ran 1 job.\n")
+    assert run("work", "--queues", "*").stderr == ""
+
+
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("options", [("--limit", "0"), ("--queues", " , ")])
 def test_impossible_options_are_refused(run: Run, options: tuple[str, ...]) -> None:

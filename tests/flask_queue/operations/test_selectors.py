@@ -26,6 +26,7 @@ from tests.harness.databases import connect, create_tables, server_url
         (["a,b , c*"], ("a", "b", "c*")),
         (["*a", "b*c", "d**", "e"], ("e",)),
         (["", " "], ()),
+        (["a\0", "b\n*", "x" * 256, "y" * 255 + "*", "a b"], ("y" * 255 + "*", "a b")),
     ],
 )
 def test_entries(queues: list[str], entries: tuple[str, ...]) -> None:
