@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from ..database import contains
-from ..errors import InvalidTransition
+from ..errors import InvalidTransition, QueueError
 from ..models.job import State, jobs
 from ..models.seek import along, by_id, not_along_the_primary_key
 from ..operations.discard import discard_many
@@ -41,6 +41,13 @@ def _in_order(state: State | None, statement: Select[Any]) -> Select[Any]:
     if state in _ORDERS:
         return statement.order_by(*_ORDERS[state])
     return not_along_the_primary_key(statement).order_by(by_id(state, jobs.c.id))
+
+
+def _checked(name: str, count: object) -> int:
+    # SQLite takes a negative one for none at all, others raise when the jobs are read.
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= LARGEST_ID:
+        raise QueueError(f"{name}={count!r}: a whole number from 0 to {LARGEST_ID}.")
+    return count
 
 
 class Jobs:
@@ -136,12 +143,15 @@ class JobRelation:
         return replace(self, _conditions=(*self._conditions, *conditions))
 
     def limit(self, count: int) -> JobRelation:
-        """At most `count` of them, in the order of `all`; actions take the same ones."""
-        return replace(self, _limit=count)
+        """At most `count` of them, in the order of `all`; actions take the same ones.
+
+        :raises QueueError: when `count` is no whole number from 0 on; so do `offset` and `count`.
+        """
+        return replace(self, _limit=_checked("limit", count))
 
     def offset(self, count: int) -> JobRelation:
         """Without the first `count` of them, in the order of `all`."""
-        return replace(self, _offset=count)
+        return replace(self, _offset=_checked("offset", count))
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -161,7 +171,7 @@ class JobRelation:
 
     def count(self, cap: int | None = None) -> int:
         """How many they are; no more than `cap`, where it is given, so that a big table costs no more than that."""
-        limits = [limit for limit in (cap, self._limit) if limit is not None]
+        limits = [limit for limit in (cap if cap is None else _checked("cap", cap), self._limit) if limit is not None]
         if not limits and not self._offset:
             statement = select(func.count()).select_from(jobs).where(*self._where)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -183,6 +184,19 @@ def test_counts_may_have_a_cap(app: Flask, queue: FlaskQueue) -> None:
     assert (ready.count(), ready.count(cap=5), ready.count(cap=9)) == (7, 5, 7)
     assert (ready.limit(3).count(), ready.offset(4).count(), ready.limit(2).offset(6).count()) == (3, 3, 1)
     assert ready.limit(6).count(cap=4) == 4
+
+
+@pytest.mark.parametrize("number", [-1, -(2**63), 2**63, 1.5, True, "1", None])
+def test_a_limit_that_no_list_has_is_refused_where_it_is_given(app: Flask, queue: FlaskQueue, number: Any) -> None:
+    plain(queue).enqueue()
+    ready = queue.jobs.ready
+    for name, call in {"limit": ready.limit, "offset": ready.offset, "cap": ready.count}.items():
+        if (name, number) != ("cap", None):
+            with pytest.raises(errors.QueueError, match=rf"^{name}={number!r}: a whole number from 0 to {2**63 - 1}\.$"):
+                call(number)
+    assert ready.limit(2**63 - 1).offset(0).count(cap=2**63 - 1) == 1
+    assert ready.offset(2**63 - 1).all() == []
+    assert ready.count(cap=0) == 0
 
 
 def test_bulk_actions_keep_to_their_page(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
