@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
+from ..config.values import checked, integer
 from ..database import contains
 from ..errors import InvalidTransition, QueueError
 from ..models.job import State, jobs
@@ -43,11 +44,9 @@ def _in_order(state: State | None, statement: Select[Any]) -> Select[Any]:
     return not_along_the_primary_key(statement).order_by(by_id(state, jobs.c.id))
 
 
-def _checked(name: str, count: object) -> int:
+def _count(name: str, value: object) -> int:
     # SQLite takes a negative one for none at all, others raise when the jobs are read.
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= LARGEST_ID:
-        raise QueueError(f"{name}={count!r}: a whole number from 0 to {LARGEST_ID}.")
-    return count
+    return int(checked(name, value, integer(0, LARGEST_ID), QueueError))
 
 
 class Jobs:
@@ -147,11 +146,11 @@ class JobRelation:
 
         :raises QueueError: when `count` is no whole number from 0 on; so do `offset` and `count`.
         """
-        return replace(self, _limit=_checked("limit", count))
+        return replace(self, _limit=_count("limit", count))
 
     def offset(self, count: int) -> JobRelation:
         """Without the first `count` of them, in the order of `all`."""
-        return replace(self, _offset=_checked("offset", count))
+        return replace(self, _offset=_count("offset", count))
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -171,7 +170,9 @@ class JobRelation:
 
     def count(self, cap: int | None = None) -> int:
         """How many they are; no more than `cap`, where it is given, so that a big table costs no more than that."""
-        limits = [limit for limit in (cap if cap is None else _checked("cap", cap), self._limit) if limit is not None]
+        if cap is not None:
+            _count("cap", cap)
+        limits = [limit for limit in (cap, self._limit) if limit is not None]
         if not limits and not self._offset:
             statement = select(func.count()).select_from(jobs).where(*self._where)
         else:

@@ -158,9 +158,13 @@ def text(value: Any) -> str:
 
 def task_key(value: Any) -> str:
     """What a recurring task is called, to the letter."""
-    if not isinstance(value, str) or not 1 <= len(value) <= NAME_LENGTH or not value.isprintable():
+    if not isinstance(value, str) or not _is_name(value):
         raise Refused(f"1 to {NAME_LENGTH} printable characters")
     return value
+
+
+def _is_name(value: str) -> bool:
+    return 1 <= len(value) <= NAME_LENGTH and value.isprintable()
 
 
 def job_name(value: Any) -> str:
@@ -185,11 +189,9 @@ def complaint_of_selector(selector: str) -> str | None:
     """Why an entry of a worker's `queues` selects nothing; None for one that may select something."""
     if "*" in selector[:-1]:
         return f"{selector!r} is ignored: only a * at the end stands for all that begin so"
-    try:
-        queue_name("any" if selector == "*" else selector.removesuffix("*"))
-    except Refused:
-        return f"{selector!r} is ignored: a queue's name is 1 to {NAME_LENGTH} printable characters"
-    return None
+    if selector == "*" or _is_name(selector.removesuffix("*")):
+        return None
+    return f"{selector!r} is ignored: a queue's name is 1 to {NAME_LENGTH} printable characters"
 
 
 def long_text(value: Any) -> str:
