@@ -82,7 +82,7 @@ class FlaskQueue(Registry):
         """Enqueue calls made with `build`, one handle for each job, in one transaction, all or none.
 
         :return: how many were enqueued; each handle has its id afterwards, or None where a concurrency rule discarded it.
-        :raises QueueError: what `enqueue` raises, for any of them; `EnqueueError` when a handle is given twice. Nothing is written.
+        :raises QueueError: what `enqueue` raises, for any of them; or an `EnqueueError` when one is given twice.
         """
         return self.client.enqueue_all(handles)
 
