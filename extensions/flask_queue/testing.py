@@ -5,7 +5,6 @@ All need an application context, such as the one a test's fixture pushes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from .client import Client, JobHandle
 from .current import current_queue
 from .jobs.arguments import decode
 from .jobs.definition import JobDefinition
+from .jobs.functions import complete
 from .models.job import State, jobs
 from .operations.enqueue import NewJob
 
@@ -41,9 +41,7 @@ def inline() -> Iterator[None]:
 def _run_at_once(client: Client, handle: JobHandle, job: NewJob) -> None:
     args, kwargs = decode(job.arguments, references=client.references)
     assert handle.definition is not None
-    result: Any = handle.definition.function(*args, **kwargs)
-    if asyncio.iscoroutine(result):  # a coroutine function that is wrapped does not say that it is one
-        asyncio.run(result)
+    complete(handle.definition.function(*args, **kwargs))
     handle.enqueued = True
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 from ..config import values
 from ..errors import ConfigurationError, EnqueueError, QueueError
 from .concurrency import Concurrency
-from .functions import are_same, default_name
+from .functions import are_same, default_name, is_generator
 from .retries import Retry
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ class JobDefinition(_Enqueueable[P, R]):
     ) -> None:
         if not callable(function):
             raise ConfigurationError(f"@queue.job decorates functions, not {function!r}.")
+        if is_generator(function):
+            raise ConfigurationError(f"{default_name(function)} has a `yield`: a job that calls it would run nothing.")
         functools.update_wrapper(self, function)  # first, as it takes over whatever attributes the function has
         self.function = function
         self.publisher = publisher

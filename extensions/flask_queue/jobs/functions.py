@@ -1,9 +1,10 @@
-"""What a function is called that was given no name, and whether another one of that name is the same."""
+"""Of the functions of jobs: what one is called that was given no name, whether two are the same, and what one gives."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import Any
 
 
@@ -46,3 +47,21 @@ def _enclosed(function: Callable[..., Any]) -> Iterator[Any]:
             yield cell.cell_contents
         except ValueError:
             yield None
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Whether a call of it would run nothing, as it has a `yield`."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def complete(given: Any) -> None:
+    """See to it that a call has run, by what it gave: a wrapped coroutine function gives a coroutine, which has not begun yet.
+
+    :raises TypeError: for a generator, which has not, either, and which nobody is going to ask for anything.
+    """
+    if given is None:
+        return
+    if isinstance(given, Generator | AsyncGenerator):
+        raise TypeError(f"The job's function gave a {type(given).__name__}, of which nothing has run: leave out its `yield`.")
+    if asyncio.iscoroutine(given):
+        asyncio.run(given)

@@ -12,6 +12,7 @@ from ..errors import JobTimeoutError, UnknownJobError
 from ..globals import RunningJob, running_job
 from ..jobs import arguments
 from ..jobs.definition import JobDefinition, JobRules
+from ..jobs.functions import complete
 from ..jobs.retries import first_match
 from ..operations.claim import Claim
 from ..operations.failure import Failure
@@ -63,9 +64,7 @@ class Performer:
                 args, kwargs = self._arguments(claim)
                 token = running_job.set(self._running(claim))
                 try:
-                    outcome = definition.function(*args, **kwargs)
-                    if asyncio.iscoroutine(outcome):  # of a wrapped coroutine function: it has not begun yet
-                        asyncio.run(outcome)
+                    complete(definition.function(*args, **kwargs))
                     done = True
                 finally:
                     running_job.reset(token)

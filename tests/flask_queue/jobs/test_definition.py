@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial, wraps
 from typing import Any
 
@@ -82,6 +82,20 @@ def test_what_is_made_again_takes_its_own_place() -> None:
 def test_a_decorator_that_keeps_names_keeps_jobs_apart() -> None:
     queue = FlaskQueue()
     assert queue.job(kind(charge)).name != queue.job(kind(refund)).name
+
+
+def yielding() -> Iterator[int]:
+    yield 1
+
+
+async def yielding_later() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("function", [yielding, yielding_later])
+def test_a_function_whose_call_would_run_nothing_is_no_job(function: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"yielding.* has a `yield`: a job that calls it would run nothing"):
+        FlaskQueue().job(function)
 
 
 @pytest.mark.parametrize("seconds", [True, 0, -1, float("inf"), float("nan"), "5"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -12,7 +12,7 @@ from flask import Flask, current_app, g, got_request_exception
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
-from flask_queue import FlaskQueue, Retry, current_job
+from flask_queue import FlaskQueue, Retry, current_job, testing
 from tests.flask_queue.operations.declared import forget, limited, plain
 from tests.harness.tables import Tables
 
@@ -315,6 +315,28 @@ def test_a_coroutine_in_a_plain_wrapper_is_not_forgotten(app: Flask, queue: Flas
     handle = job.enqueue(4)
     queue.work()
     assert (handle.status, seen) == ("finished", [4])
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("given", [lambda: (number for number in [1]), lambda: _numbers()])
+def test_a_generator_that_nobody_would_run_fails_its_job(app: Flask, queue: FlaskQueue, given: Callable[[], Any]) -> None:
+    """A decorator may hide that the function has a `yield`."""
+
+    @queue.job
+    def job() -> Any:
+        return given()
+
+    handle = job.enqueue()
+    queue.work()
+    assert handle.status == "failed"
+    assert handle.error is not None
+    assert "of which nothing has run" in handle.error.message
+    with pytest.raises(TypeError, match="of which nothing has run"), testing.inline():
+        job.enqueue()
+
+
+async def _numbers() -> AsyncIterator[int]:
+    yield 1
 
 
 @pytest.mark.behaviour("O3", "D1")
