@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.utils import import_string
 
-from ..database import is_missing_table, is_outage
+from ..database import is_missing_column, is_missing_table, is_outage
 from ..errors import ConfigurationError, EnqueueError, MissingTables, QueueError
 
 
@@ -74,8 +74,15 @@ def _of_database(error: BaseException | None) -> str | None:
         return None
     if is_missing_table(error):
         return str(MissingTables())
+    said = _one_line(getattr(error, "orig", None) or error).rstrip(".")
+    if is_missing_column(error):
+        return (
+            f"The queue's tables are not those of this version: {said}. Run `flask queue install --update` and "
+            "`flask db -d migrations_queue upgrade`."
+        )
+    if "disk is full" in said:
+        return f"The queue's database says: {said}."
     if is_outage(error) or isinstance(error, PoolTimeoutError):
-        said = _one_line(getattr(error, "orig", None) or error).rstrip(".")
         return (
             f"The queue's database does not answer: {said}. Is it running, and are SQLALCHEMY_BINDS and QUEUE_BIND_KEY right?"
         )

@@ -8,7 +8,7 @@ from .bulk import insert_many
 from .clock import now, now_plus
 from .database import Database
 from .engines import connected, forget_connections, is_session_ours, set_pragmas
-from .faults import DatabaseError, is_lost_connection, is_missing_table, is_outage, is_transient
+from .faults import DatabaseError, is_lost_connection, is_missing_column, is_missing_table, is_outage, is_transient
 from .hops import Hops
 from .lines import HeadsOfLines
 from .lists import is_one_of
@@ -39,6 +39,7 @@ __all__ = [
     "insert_ignoring",
     "insert_many",
     "is_lost_connection",
+    "is_missing_column",
     "is_missing_table",
     "is_one_of",
     "is_outage",

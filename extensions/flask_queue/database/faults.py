@@ -41,6 +41,18 @@ def is_missing_table(error: BaseException) -> bool:
     )
 
 
+def is_missing_column(error: BaseException) -> bool:
+    """Whether the database says that a table lacks a column: it is another version's."""
+    original = getattr(error, "orig", None)
+    message = str(original)
+    return (
+        "no such column" in message
+        or "has no column named" in message
+        or getattr(original, "sqlstate", None) == "42703"
+        or (bool(getattr(original, "args", ())) and original.args[0] == 1054)  # type: ignore[union-attr]
+    )
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the database, rather than the statement, is the trouble: gone, unreachable, restarting, locked."""
     return isinstance(error, OperationalError | InterfaceError) or (is_lost_connection(error) or is_transient(error))

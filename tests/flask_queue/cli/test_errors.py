@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from flask.cli import FlaskGroup
+from flask_sqlalchemy import SQLAlchemy
 
 from flask_queue import FlaskQueue
 from flask_queue.cli import make_cli, setup_errors_shown
@@ -63,6 +65,26 @@ def assert_one_sentence(result: Result, words: str, command: tuple[str, ...]) ->
 def test_missing_tables_are_one_sentence_that_names_the_command(run: Run) -> None:
     for command in COMMANDS_WITH_TABLES:
         assert_one_sentence(run(*command), "flask db -d migrations_queue upgrade", command)
+
+
+def test_tables_of_another_version_are_told_as_such(run: Run, db: SQLAlchemy, queue: FlaskQueue) -> None:
+    db.create_all("queue")
+    with queue.database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE queue_jobs RENAME COLUMN arguments TO parameters")
+    for command in (("list",), ("show", "1"), ("enqueue", "add", "[1, 2]")):
+        assert_one_sentence(run(*command), "not those of this version", command)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_full_disk_is_told_as_such(run: Run, db: SQLAlchemy, queue: FlaskQueue) -> None:
+    db.create_all("queue")
+    with queue.database.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    command = ("enqueue", "add", json.dumps(["a" * 100_000, 2]))
+    result = run(*command)
+    assert_one_sentence(result, "database or disk is full", command)
+    assert "does not answer" not in result.stderr
 
 
 @pytest.mark.databases("sqlite")
