@@ -247,14 +247,20 @@ class JobHandle:
         return self.refresh()
 
     def run_now(self) -> JobHandle:
-        """Let a scheduled or blocked job run at once.
+        """Let a scheduled job run now, within its limit, and a blocked one at once, past its limit.
+
+        One that was scheduled when it was last read, and has been blocked since, stays blocked.
 
         :raises InvalidTransition: when it is neither; nothing is changed.
         :raises QueueError: when it is not in the queue.
         """
         client = self._bound
         job_id = self.id or 0
-        if not client.transact(lambda connection: run_now(connection, job_id, client.definitions)):
+        within_limit = self.state == State.SCHEDULED
+        is_moved = client.transact(
+            lambda connection: run_now(connection, job_id, client.definitions, past_limit=not within_limit)
+        )
+        if not (is_moved or (within_limit and self.status == State.BLOCKED)):
             self._refuse("run now", "scheduled and blocked jobs", {State.SCHEDULED, State.BLOCKED})
         return self.refresh()
 

@@ -45,17 +45,20 @@ def retry_many(
     return [row.id for row in rows]
 
 
-def run_now(connection: Connection, job_id: int, definitions: Mapping[str, JobDefinition[Any, Any]]) -> bool:
+def run_now(
+    connection: Connection, job_id: int, definitions: Mapping[str, JobDefinition[Any, Any]], *, past_limit: bool = True
+) -> bool:
     """Let a scheduled or blocked job run at once. A blocked one runs beside the holders of its key, and takes no slot.
 
-    :return: whether the job was in one of these states.
+    :param past_limit: False leaves a blocked one where it is.
+    :return: whether the job was moved.
     """
     row = _locked(connection, job_id, is_scheduled)
     if row is not None:
         connection.execute(_DUE_NOW, {"ids": [job_id]})
         admit(connection, [row], definitions)
         return True
-    return _LET_IN.count(connection, {"ids": [job_id]}) == 1
+    return past_limit and _LET_IN.count(connection, {"ids": [job_id]}) == 1
 
 
 def _locked(connection: Connection, job_id: int, state: ColumnElement[bool]) -> Candidate | None:

@@ -117,6 +117,20 @@ def test_what_a_state_does_not_allow_is_refused_with_the_reason(
     assert status(job_id) == "finished"
 
 
+@pytest.mark.behaviour("F21", "P6")
+def test_what_a_page_showed_as_scheduled_is_not_run_past_its_limit(
+    admin: Visitor, enqueue: Callable[..., int], status: Status
+) -> None:
+    enqueue("limited", "a")
+    blocked = enqueue("limited", "a")
+    form = {"csrf_token": admin.token(), "state": "scheduled"}
+    [notice] = admin.post(f"/jobs/{blocked}/run-now", form).notices
+    assert notice == f"Job {blocked} is due by now, and waits for its key. Nothing was changed."
+    assert status(blocked) == "blocked"
+    admin.press(admin.get(f"/jobs/{blocked}"), "Run now")
+    assert status(blocked) == "ready"
+
+
 def test_a_running_job_has_no_buttons(admin: Visitor, add: Add, add_process: Add, status: Status) -> None:
     add_process(id=3)
     add({"id": 1, "state": "claimed", "process_id": 3, "claimed_at": NOW})

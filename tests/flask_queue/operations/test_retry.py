@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from flask_queue import FlaskQueue, Retry, errors
 from flask_queue.client import JobHandle
 from flask_queue.models import jobs
+from flask_queue.operations.dispatch import dispatch
 from tests.harness.tables import Tables
 
 from .by_hand import WorkerByHand
@@ -204,6 +206,19 @@ def test_a_scheduled_job_that_runs_now_waits_for_its_key(app: Flask, queue: Flas
     job.enqueue("a")
     handle = job.using(wait=3600).enqueue("a")
     assert handle.run_now().status == "blocked"
+
+
+@pytest.mark.behaviour("F21", "B12")
+def test_a_job_that_was_seen_as_scheduled_does_not_run_past_its_limit(app: Flask, queue: FlaskQueue) -> None:
+    job = limited(queue)
+    job.enqueue("a")
+    job.using(wait=0.05).enqueue("a")
+    [seen] = queue.jobs.scheduled.all()
+    time.sleep(0.1)
+    queue.database.transact(lambda connection: dispatch(connection, queue.definitions, batch_size=1))
+    assert seen.state == "scheduled"
+    assert seen.run_now().status == "blocked"
+    assert seen.run_now().status == "ready", "this time it was seen as blocked"
 
 
 @pytest.mark.behaviour("F21")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flask import redirect, url_for
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...current import current_queue
@@ -56,8 +56,14 @@ def discard(job_id: int) -> ResponseReturnValue:
 
 
 def run_now(job_id: int) -> ResponseReturnValue:
-    """Let a scheduled or blocked job run at once."""
-    return _act(job_id, lambda handle: handle.run_now(), f"Job {job_id} runs as soon as a worker is free.")
+    """Let a scheduled or blocked job run at once; but not past its limit one that the page shows as scheduled."""
+
+    def verb(handle: JobHandle) -> None:
+        if request.form.get("state") == State.SCHEDULED and handle.state == State.BLOCKED:
+            raise QueueError(f"Job {job_id} is due by now, and waits for its key. Nothing was changed.")
+        handle.run_now()
+
+    return _act(job_id, verb, f"Job {job_id} runs as soon as a worker is free.")
 
 
 def _act(job_id: int, verb: Callable[[JobHandle], object], sentence: str) -> ResponseReturnValue:
