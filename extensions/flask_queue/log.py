@@ -71,6 +71,10 @@ def _start_timeout(payload: Payload) -> None:
     logger.error("%s(pid=%s) has not started within %g s and is replaced", payload["kind"], payload["pid"], payload["timeout"])
 
 
+def _process_frozen(payload: Payload) -> None:
+    logger.error("%s(pid=%s) was taken for dead, does not end and is replaced", payload["kind"], payload["pid"])
+
+
 def _worker_stuck(payload: Payload) -> None:
     logger.error(
         "Worker(pid=%s) ends and is replaced: jobs %s ran longer than their timeout and cannot be interrupted",
@@ -143,6 +147,7 @@ _WORDINGS: dict[str, Callable[[Payload], Any]] = {
     "process_lost": _process_lost,
     "replace_process": _replace_process,
     "start_timeout": _start_timeout,
+    "process_frozen": _process_frozen,
     "worker_stuck": _worker_stuck,
     "finish": _finish,
     "prune_processes": _prune_processes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import time
 from datetime import timedelta
@@ -72,6 +73,13 @@ def exiting(key: str, status: int = 1) -> None:
     """Take the whole process along, as a crash in a C library would."""
     ledger().write(key, "start", current_job.id)
     os._exit(status)
+
+
+@queue.job(name="hanging")
+def hanging(key: str, seconds: int = 60) -> None:
+    """Hang in C without letting go of the interpreter: nothing else of the process runs, its heartbeat neither."""
+    ledger().write(key, "start", current_job.id)
+    ctypes.PyDLL(None).sleep(seconds)
 
 
 @queue.job(name="crashing_but_retried", on_crash="retry")

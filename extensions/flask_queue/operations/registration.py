@@ -27,6 +27,7 @@ _BEAT = Prepared(lambda: update(processes).where(_THIS).values(last_heartbeat_at
 _DESCRIBE = update(processes).where(_THIS).values(metadata=bindparam("description"))
 _DEREGISTER = Prepared(lambda: delete(processes).where(_THIS))
 _ALL = select(processes, now().label("now")).order_by(processes.c.id)
+_CHILD_PIDS = Prepared(lambda: select(processes.c.pid).where(processes.c.supervisor_id == bindparam("supervisor_id")))
 _IS_DEAD = (processes.c.last_heartbeat_at < now_plus(-bindparam("threshold")), processes.c.id != bindparam("except_id"))
 _IS_ANY_DEAD = Prepared(lambda: select(literal_column("1")).where(*_IS_DEAD).limit(1))
 _DEAD = select(processes).where(*_IS_DEAD).order_by(processes.c.id).limit(bindparam("limit")).with_for_update(skip_locked=True)
@@ -94,6 +95,11 @@ def find(connection: Connection, *, pid: int, hostname: str, supervisor_id: int)
 def children(connection: Connection, supervisor_id: int) -> Sequence[AnyRow]:
     """The processes that a supervisor started."""
     return connection.execute(select(processes).where(processes.c.supervisor_id == supervisor_id)).all()
+
+
+def child_pids(connection: Connection, supervisor_id: int) -> list[int]:
+    """The pids of `children`."""
+    return [pid for (pid,) in _CHILD_PIDS.rows(connection, {"supervisor_id": supervisor_id})]
 
 
 def anyone_dead(connection: Connection, *, threshold: float, except_id: int) -> bool:

@@ -10,7 +10,6 @@ import struct
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from sqlalchemy import Engine
 
@@ -27,9 +26,9 @@ from .roles import Role
 from .signals import held_back, trapped
 from .supervisor import Supervisor
 
-#: What a child says: that it has started, or a job's id, which is never 0.
+#: What a child says: that it has started, that it was told to end, or a job's id, which is greater than 0.
 _NUMBER = struct.Struct("q")
-_STARTED = 0
+_STARTED, _ENDING = 0, -1
 #: So many numbers are written as one, whatever else is written meanwhile (`PIPE_BUF` is 512 bytes at least).
 _TOGETHER = 64
 
@@ -44,6 +43,10 @@ class _Child:
     news: int
     started_at: float
     booted: bool = False
+    is_ending: bool = False
+    #: When it was found to be out of the registry, on the monotonic clock.
+    missed_at: float | None = None
+    is_killed: bool = False
     unwritten: set[int] = field(default_factory=set)
 
     def listen(self) -> None:
@@ -52,7 +55,13 @@ class _Child:
             while said := os.read(self.news, 1 << 16):
                 numbers = {number for (number,) in _NUMBER.iter_unpack(said)}
                 self.booted |= _STARTED in numbers
-                self.unwritten |= numbers - {_STARTED}
+                self.is_ending |= _ENDING in numbers
+                self.unwritten |= numbers - {_STARTED, _ENDING}
+
+    def kill(self) -> None:
+        """End it by force."""
+        self.is_killed = True
+        _kill(self.pid, signal.SIGKILL)
 
 
 class ForkSupervisor(Supervisor):
@@ -128,7 +137,7 @@ class ForkSupervisor(Supervisor):
         forget_connections(used)
         entitle(process.title)
         os.set_blocking(out, False)
-        process.tell_unwritten = partial(_say, out)
+        process.tell_unwritten = lambda job_ids: _say(out, [_ENDING, *job_ids])
         with trapped(process.stop, process.quit):
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             if not process.stopping:
@@ -143,9 +152,35 @@ class ForkSupervisor(Supervisor):
         timeout = self.runtime.settings.start_timeout
         for child in self._children.values():
             child.listen()
+            if child.is_killed:  # and cannot die yet, as the kernel still does something for it
+                continue
             if not child.booted and time.monotonic() - child.started_at > timeout:
                 self.runtime.events.emit("start_timeout", pid=child.pid, kind=child.role.kind, timeout=timeout)
-                _kill(child.pid, signal.SIGKILL)
+                child.kill()
+            elif self._is_frozen(child):
+                self.runtime.events.emit("process_frozen", pid=child.pid, kind=child.role.kind)
+                child.kill()
+
+    def _is_frozen(self, child: _Child) -> bool:
+        """Whether others took a child for dead and it is not about to end: one that lives learns of it, and ends by itself."""
+        if child.missed_at is None:
+            return False
+        allowed = self.attention.notice + (self.end_timeout() if child.is_ending else 0)
+        return time.monotonic() - max(child.missed_at, self.attention.since) > allowed
+
+    def maintain(self) -> bool:
+        is_done = super().maintain()
+        if is_done:
+            self._miss_children()
+        return is_done
+
+    def _miss_children(self) -> None:
+        """Note which children are out of the registry, whoever removed them."""
+        booted = [child for child in self._children.values() if child.booted]
+        registered = self.maintenance.registered_children() if booted else set()
+        for child in booted:
+            if child.missed_at is None and child.pid not in registered:
+                child.missed_at = time.monotonic()
 
     def _reap(self) -> None:
         while True:

@@ -32,14 +32,15 @@ class Maintenance:
         self._interval = runtime.settings.alive_threshold
         self._done_at = float("-inf")
 
-    def run_if_due(self) -> None:
-        """Prune the dead and end orphaned jobs, once in every `QUEUE_ALIVE_THRESHOLD`."""
+    def run_if_due(self) -> bool:
+        """Prune the dead and end orphaned jobs, once in every `QUEUE_ALIVE_THRESHOLD`; whether it was time to."""
         if time.monotonic() - self._done_at < self._interval:
-            return
+            return False
         self._done_at = time.monotonic()
         while self._prune() == PRUNE_BATCH:
             pass
         self._fail_orphans()
+        return True
 
     def _prune(self) -> int:
         threshold, own_id = self._runtime.settings.alive_threshold, self._own_id
@@ -68,6 +69,10 @@ class Maintenance:
 
         lost = self._runtime.client.transact(work, is_news=lambda lost: lost.job_ids)
         self._tell(lost.job_ids, [])
+
+    def registered_children(self) -> set[int]:
+        """The pids of our children that nobody has pruned."""
+        return set(self._runtime.database.alone(lambda connection: registration.child_pids(connection, self._own_id)))
 
     def bury_child(self, pid: int, hostname: str, status: int) -> None:
         """End the jobs of a child that died without leaving the registry.

@@ -14,6 +14,7 @@ from ..models.process import Kind
 from ..operations import registration
 from ..processes.registered import Process
 from ..processes.runtime import Runtime
+from .attention import Attention
 from .maintenance import Maintenance
 from .pidfile import Pidfile
 from .roles import Role
@@ -40,6 +41,7 @@ class Supervisor(Process):
         self.pidfile = pidfile
         #: Roles without a process, and when to fill them, on the monotonic clock.
         self.vacant: dict[Role, float] = dict.fromkeys(roles, 0.0)
+        self.attention = Attention(runtime.settings)
         self._beaten_at = time.monotonic()
         self._maintenance: Maintenance | None = None
         self._tasks = StaticTasks(runtime, configuration)
@@ -92,12 +94,18 @@ class Supervisor(Process):
                 self.runtime.events.emit("upkeep_warning", text=warning)
 
     def poll(self) -> float:
+        self.attention.look()
         self.fill_vacancies()
         self.watch()
         self.attempt(self.beat_if_due)
         self.attempt(self._tasks.synchronize)
-        self.attempt(self.maintenance.run_if_due)
+        if self.attention.is_full:
+            self.attempt(self.maintain)
         return WATCH_INTERVAL
+
+    def maintain(self) -> bool:
+        """Do what is due for the dead; whether it was."""
+        return self.maintenance.run_if_due()
 
     def fill_vacancies(self) -> None:
         """Start a process in each role that has none and whose time has come; where that fails, it is tried again later."""
@@ -143,8 +151,12 @@ class Supervisor(Process):
         self._beaten_at = time.monotonic()
         process_id = self.id
         assert process_id is not None
-        with self.runtime.database.connect() as connection:
-            alive = registration.heartbeat(connection, process_id)
+        try:
+            with self.runtime.database.connect() as connection:
+                alive = registration.heartbeat(connection, process_id)
+        except Exception:
+            self.attention.distract()
+            raise
         if not alive:  # somebody took us for dead; our children look up to this id, so that we go on under it
             self.register()
 
