@@ -36,6 +36,8 @@ def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None =
     When the supervisor ends, this process gets SIGTERM; when this process dies, the supervisor stops. Of several web servers on
     one host and database only one runs a supervisor at a time; when it ends, another one's takes over.
 
+    A process that was forked inside the block may leave it, with its parent's exit handlers, for example: that does nothing.
+
     :return: the supervisor's pid.
     :raises SupervisorEnded: at the end of the block, when the supervisor was killed or failed: whoever watches this program is
         to see that it did not end as it was told.
@@ -52,8 +54,9 @@ def beside(runtime: Runtime, configuration: Configuration, *, mode: str | None =
     try:
         yield pid
     finally:
-        watch.end(runtime.settings.shutdown_timeout + _GRACE)
-    if watch.failed:
+        if os.getpid() == parent:
+            watch.end(runtime.settings.shutdown_timeout + _GRACE)
+    if watch.failed and os.getpid() == parent:
         raise SupervisorEnded
 
 
