@@ -13,7 +13,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import config, models
-from .cli import make_cli, setup_errors_shown
+from .cli import make_cli, only_watches_files, setup_errors_shown
 from .client import Client, JobHandle, Jobs, ProcessRecord, Queues, RecurringTaskHandle, RecurringTasks, list_processes
 from .client.clearing import clear_finished
 from .client.health import Note, problems
@@ -277,14 +277,15 @@ class FlaskQueue(Registry):
         """Run the queue's processes beside a web server for the length of the block, where `QUEUE_IN_WEB` is true.
 
         Enter it in the main thread of the server's program, before it starts others. The two live and die together: when the
-        supervisor ends, the program gets SIGTERM. Of several servers on one host only one runs the queue.
+        supervisor ends, the program gets SIGTERM. Of several servers on one host only one runs the queue; of the two processes
+        of `flask run --debug` the one that serves, so that the queue is reloaded with the code.
 
         :raises ConfigurationError: for an invalid configuration, before anything was started.
         :raises MissingTables: when the queue's tables are not there.
         :raises SupervisorEnded: at the end of the block, when the supervisor was killed or failed.
         """
         with app.app_context():
-            if not self.settings.in_web:
+            if not self.settings.in_web or only_watches_files():
                 runtime = None
             else:
                 runtime, configuration = self.runtime(), self.configuration()

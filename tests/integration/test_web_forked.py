@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import pytest
 
+from tests.harness.process_table import children_of
 from tests.harness.site import Site
 from tests.harness.waiting import never
 
@@ -48,3 +50,29 @@ def test_a_forked_worker_that_ends_does_not_take_the_queue_along(site: Site) -> 
     assert server.terminate() == 0
     server.wait_until_all_gone(timeout=1)
     assert site.tables.processes() == []
+
+
+@pytest.mark.parametrize("options", [("--debug", "run"), ("run", "--debug"), ("run", "--reload")], ids=" ".join)
+def test_the_queue_is_reloaded_with_the_code(site: Site, options: Sequence[str]) -> None:
+    site.configure(QUEUE_IN_WEB=True)
+    module = site.write("served.py", MODULE)
+    server = site.command(sys.executable, "-m", "flask", "--app", str(module), *options, "--port", "0")
+    site.wait_for_processes(server, 3)
+    [old] = site.tables.processes("Supervisor")
+    assert old.pid not in children_of(server.pid), "the one that watches the files has none"
+    module.write_text(MODULE + "# changed\n")
+    site.wait_until(lambda: old.pid not in server.pids, what="the queue to end with the old code")
+    site.wait_until(lambda: [row.kind for row in site.tables.processes()] == ["Supervisor", "Dispatcher", "Worker"])
+    server.terminate()
+    server.wait_until_all_gone()
+
+
+def test_without_the_reloader_there_is_nobody_else_to_run_the_queue(site: Site) -> None:
+    site.configure(QUEUE_IN_WEB=True)
+    module = site.write("served.py", MODULE)
+    server = site.command(sys.executable, "-m", "flask", "--app", str(module), "--debug", "run", "--no-reload", "--port", "0")
+    site.wait_for_processes(server, 3)
+    [row] = site.tables.processes("Supervisor")
+    assert row.pid in children_of(server.pid)
+    server.terminate()
+    server.wait_until_all_gone()

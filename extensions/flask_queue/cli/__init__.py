@@ -6,6 +6,7 @@ One module for each family of commands. `group.py` turns what a person did wrong
 from __future__ import annotations
 
 from .group import LateCommands, QueueGroup, SetupError, setup_errors_shown
+from .reloader import only_watches_files
 
 #: Where each command is, in the order of `--help`.
 _PLACES = {
@@ -32,4 +33,4 @@ def make_cli() -> QueueGroup:
     return QueueGroup("queue", commands, help="Run the queue's processes, look at its jobs, and act on them.")
 
 
-__all__ = ["QueueGroup", "SetupError", "make_cli", "setup_errors_shown"]
+__all__ = ["QueueGroup", "SetupError", "make_cli", "only_watches_files", "setup_errors_shown"]
