@@ -155,7 +155,7 @@ class FlaskQueue(Registry):
         :param catch_up: ticks missed during an outage are made up for when they are no older (60 days at most); 0 skips them.
         :raises RecurringTaskExists: when the key is taken.
         :raises UnknownJobError: when no such job is registered.
-        :raises ArgumentError: when an argument cannot travel.
+        :raises ArgumentError: when an argument cannot travel, or the job does not take it.
         :raises InvalidScheduleError: when the schedule is not understood.
         :raises ConfigurationError: for an option that no task can have.
         """
@@ -233,6 +233,7 @@ class FlaskQueue(Registry):
             known_job=lambda name: self.find_definition(name) is not None,
             check_schedule=Schedule.parse,
             check_arguments=arguments.encode,
+            check_call=self.check_call,
             only=only,
             config_file=config_file,
             recurring_file=recurring_file,

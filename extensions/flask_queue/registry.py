@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from .client import JobHandle
+from .errors import ArgumentError
 from .events import Events, HookPoint, Hooks
 from .jobs.concurrency import Concurrency
 from .jobs.definition import (
@@ -20,6 +21,7 @@ from .jobs.definition import (
     priority_number,
     queue_name,
 )
+from .jobs.functions import complaint_of_call
 from .jobs.retries import Retry
 
 P = ParamSpec("P")
@@ -112,6 +114,15 @@ class Registry:
     def find_definition(self, name: str) -> JobDefinition[Any, Any] | None:
         """The job of a registered name or an import path."""
         return self.definitions.find(name)
+
+    def check_call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Refuse arguments that the job of a registered name or an import path does not take.
+
+        :raises ArgumentError: saying what does not fit; not where that cannot be told.
+        """
+        definition = self.find_definition(name)
+        if definition is not None and (complaint := complaint_of_call(definition.function, args, kwargs)):
+            raise ArgumentError(complaint)
 
     def publish(self, handle: JobHandle) -> JobHandle:
         """Enqueue a prepared call."""

@@ -49,7 +49,12 @@ class Files:
                 self.write(name, content)
         mapping = {"QUEUE_ENVIRONMENT": environment, **options.pop("settings", {})}
         settings = Settings.from_mapping(mapping, root=self.root)
-        checks = {"known_job": known_job, "check_schedule": check_schedule, "check_arguments": encode}
+        checks = {
+            "known_job": known_job,
+            "check_schedule": check_schedule,
+            "check_arguments": encode,
+            "check_call": lambda name, args, kwargs: None,
+        }
         return load(settings, **{**checks, **options})
 
 
@@ -391,6 +396,30 @@ def test_an_entry_without_a_schedule_is_ignored_with_a_warning(files: Files) -> 
     made = files.load(recurring=f"lazy: {{job: mailers.digest}}\ndaily: {DAILY}\n")
     assert [task.key for task in made.recurring_tasks] == ["daily"]
     assert made.warnings == ("config/recurring.yml: lazy: has no schedule and is ignored",)
+
+
+@pytest.mark.behaviour("M4", "M5")
+def test_an_entry_that_only_misspells_its_schedule_is_not_ignored(files: Files) -> None:
+    made = files.load(recurring=f"nightly: {{job: mailers.digest, shedule: every day}}\ndaily: {DAILY}\n")
+    assert made.problems == ("config/recurring.yml: nightly: shedule: unknown option, did you mean schedule?",)
+    assert made.warnings == ()
+
+
+@pytest.mark.behaviour("M5")
+def test_a_job_is_named_once(files: Files) -> None:
+    made = files.load(recurring="both: {job: mailers.digest, class: mailers.welcome, schedule: every day}\n")
+    assert made.problems == ("config/recurring.yml: both: job and class mean the same; keep one of them",)
+
+
+def test_what_stands_beside_the_section_of_the_environment_is_told(files: Files) -> None:
+    made = files.load(
+        "workers: [{threads: 9}]\nproduction: {workers: [{threads: 2}]}\ndevelopment: {}\n", f"daily: {DAILY}\nproduction:\n"
+    )
+    assert [worker.threads for worker in made.workers] == [2]
+    assert made.warnings == (
+        "config/queue.yml: workers: stands beside the section production and is ignored; move it in there",
+        "config/recurring.yml: daily: stands beside the section production and is ignored; move it in there",
+    )
 
 
 def test_a_task_may_be_called_like_the_environment(files: Files) -> None:

@@ -23,7 +23,13 @@ ENVIRONMENTS = ("development", "test", "production")
 
 def read(root: Path, environment: str) -> Configuration:
     settings = Settings.from_mapping({"QUEUE_ENVIRONMENT": environment}, root=root)
-    return load(settings, known_job=lambda name: True, check_schedule=Schedule.parse, check_arguments=encode)
+    return load(
+        settings,
+        known_job=lambda name: True,
+        check_schedule=Schedule.parse,
+        check_arguments=encode,
+        check_call=lambda name, args, kwargs: None,
+    )
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from flask.cli import with_appcontext
 from ..config import split_arguments
 from ..current import current_queue
 from ..errors import QueueError
+from ..jobs.functions import complaint_of_call
 from .parameters import length_of_time, moment, unknown
 
 
@@ -50,7 +50,8 @@ def enqueue(
     if definition is None:
         raise QueueError(unknown("job", name, queue.definitions))
     args, kwargs = split_arguments(_parsed(arguments))
-    _check_signature(definition.function, args, kwargs)
+    if complaint := complaint_of_call(definition.function, args, kwargs):
+        raise click.UsageError(complaint)
     # There is no transaction of the application's here that the job could go with, and nobody would commit one.
     job = definition.using(queue=queue_name, priority=priority, wait=wait, at=at, after_commit=False, transactional=False)
     handle = job.enqueue(*args, **kwargs)
@@ -68,11 +69,3 @@ def _parsed(arguments: str | None) -> Any:
         return [None] if parsed is None else parsed  # one argument; null in a file of recurring tasks is none
     except ValueError as error:
         raise click.UsageError(f"ARGUMENTS must be JSON, and {error}. A text needs quotes of its own: '\"text\"'.") from error
-
-
-def _check_signature(function: Any, args: tuple[Any, ...], kwargs: Any) -> None:
-    """A job that cannot even be called is refused here, where somebody sees it."""
-    try:
-        inspect.signature(function).bind(*args, **kwargs)
-    except TypeError as error:
-        raise click.UsageError(f"The job does not take these arguments: {error}.") from error

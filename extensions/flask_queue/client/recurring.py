@@ -12,6 +12,7 @@ from ..config import MOST_CATCH_UP_DAYS
 from ..config.values import NAME_LENGTH, checked, long_text, task_key
 from ..database import AnyRow
 from ..errors import (
+    ArgumentError,
     ConfigurationError,
     InvalidTransition,
     QueueError,
@@ -21,6 +22,7 @@ from ..errors import (
 )
 from ..jobs import arguments
 from ..jobs.definition import priority_number, queue_name
+from ..jobs.functions import complaint_of_call
 from ..jobs.schedules import Schedule
 from ..operations import recurring as operations
 from ..operations.enqueue import NewJob, database_time, enqueue
@@ -214,6 +216,9 @@ def _dynamic_values(client: Client, key: str, *, job: Any, schedule: str, **opti
         if not isinstance(given, str | None):
             raise ConfigurationError(f"{option}={given!r}: text.")
     Schedule.parse(schedule, options.get("time_zone") or client.settings.time_zone)
+    args, kwargs = _positional(options.get("args")), _by_name(options.get("kwargs"))
+    if complaint := complaint_of_call(client.definitions[name].function, args, kwargs):
+        raise ArgumentError(complaint)
     return _values(client, key=key, job_name=name, schedule=schedule, static=False, **options)
 
 

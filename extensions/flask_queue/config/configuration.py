@@ -46,6 +46,7 @@ def load(
     known_job: Callable[[str], bool],
     check_schedule: Callable[[str, str], object],
     check_arguments: Callable[[Sequence[Any], Mapping[str, Any]], object],
+    check_call: Callable[[str, Sequence[Any], Mapping[str, Any]], object],
     only: Only | None = None,
     config_file: str | Path | None = None,
     recurring_file: str | Path | None = None,
@@ -58,12 +59,13 @@ def load(
     :param check_schedule: raises a QueueError for a text that is no schedule; its second argument is the zone to take
         where the text names none
     :param check_arguments: raises a QueueError for arguments, by position and by keyword, that cannot be stored
+    :param check_call: raises a QueueError for arguments that the job of a name does not take
     :param only: leave out all but the workers, the dispatchers or the scheduler
     :param config_file: instead of the setting; so are `recurring_file` and `skip_recurring`
     :param pool_size: how many connections the application's pool gives, to warn of more threads than that; None for no limit
     """
     settings = settings.overridden(config_file, recurring_file, skip_recurring)
-    checks = TaskChecks(known_job, check_schedule, check_arguments, settings.time_zone)
+    checks = TaskChecks(known_job, check_schedule, check_arguments, check_call, settings.time_zone)
     findings = Findings()
     section = _queue_section(settings, findings)
     parts = _read_parts(section)

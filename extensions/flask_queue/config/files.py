@@ -83,6 +83,8 @@ def _load(text: bytes) -> Any:
 def _choose(content: Mapping[str, Any], environment: str, is_entry: EntryTest, empty: Section) -> Section:
     """A section named like the environment is it; else the file is for all environments, if it does not look like sections."""
     if environment in content and not is_entry(environment, content[environment]):
+        for key in (key for key, value in content.items() if is_entry(key, value)):
+            empty.warning(key, f"stands beside the section {environment} and is ignored; move it in there")
         return _section(content[environment], environment, empty)
     has_entries = any(is_entry(key, value) for key, value in content.items())
     if not has_entries and all(value is None or isinstance(value, Mapping) for value in content.values()):

@@ -60,6 +60,8 @@ class TaskChecks:
     check_schedule: Callable[[str, str], object]
     #: Raises a QueueError for arguments, by position and by keyword, that cannot be stored.
     check_arguments: Callable[[Sequence[Any], Mapping[str, Any]], object]
+    #: Raises a QueueError for arguments that the job of a name does not take.
+    check_call: Callable[[str, Sequence[Any], Mapping[str, Any]], object]
     time_zone: str
 
 
@@ -80,9 +82,18 @@ def read_tasks(section: Section, content: Mapping[Any, Any], checks: TaskChecks,
         if not isinstance(options, Mapping):
             section.problem(name, f"must have options such as job and schedule, not just {options!r}")
         elif options.get("schedule") is None:
-            section.warning(name, "has no schedule and is ignored")
+            _pass_over(section, name, options)
         elif task := _read_task(section, str(key), name, options, checks):
             yield task
+
+
+def _pass_over(section: Section, name: str, options: Mapping[str, Any]) -> None:
+    """Leave out an entry without a schedule, unless that may be for a slip of the pen."""
+    complaints = list(_strange_options(options))
+    for complaint in complaints:
+        section.problem(name, complaint)
+    if not complaints:
+        section.warning(name, "has no schedule and is ignored")
 
 
 def _read_task(section: Section, key: str, name: str, options: Mapping[str, Any], checks: TaskChecks) -> RecurringTask | None:
@@ -109,22 +120,31 @@ def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChe
         yield f"the key must be {refused}"
     if "command" in options:
         yield "commands are not run, for text is not evaluated; name a job with `job:` or `class:`"
+    elif options.get("job") is not None and options.get("class") is not None:
+        yield "job and class mean the same; keep one of them"
     elif task.job:
-        yield from _job_complaints(task.job, checks)
+        yield from _job_complaints(task, checks)
     elif options.get("job") is None and options.get("class") is None:
         yield "either job or class must be present"
-    for name in options:
-        if name not in (*options_of(RecurringTask), *_OTHER_OPTIONS, "command"):
-            yield f"{name}: {unknown_option(str(name), (*options_of(RecurringTask), *_OTHER_OPTIONS))}"
+    yield from _strange_options(options)
     if task.schedule:
         yield from _raised(lambda: checks.check_schedule(task.schedule, task.time_zone or checks.time_zone))
     yield from _raised(lambda: checks.check_arguments(task.args, task.kwargs))
 
 
-def _job_complaints(name: str, checks: TaskChecks) -> Iterator[str]:
+def _strange_options(options: Mapping[str, Any]) -> Iterator[str]:
+    known = (*options_of(RecurringTask), *_OTHER_OPTIONS)
+    for name in options:
+        if name not in (*known, "command"):
+            yield f"{name}: {unknown_option(str(name), known)}"
+
+
+def _job_complaints(task: RecurringTask, checks: TaskChecks) -> Iterator[str]:
     try:
-        if not checks.known_job(name):
-            yield f"Class name doesn't correspond to an existing class: no job is registered as {name!r} or found there"
+        if checks.known_job(task.job):
+            checks.check_call(task.job, task.args, task.kwargs)
+        else:
+            yield f"Class name doesn't correspond to an existing class: no job is registered as {task.job!r} or found there"
     except QueueError as error:
         yield str(error)
 

@@ -1,10 +1,10 @@
-"""Of the functions of jobs: what one is called that was given no name, whether two are the same, and what one gives."""
+"""Of the functions of jobs: what one is called that was given no name, whether two are the same, what one takes and gives."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -47,6 +47,20 @@ def _enclosed(function: Callable[..., Any]) -> Iterator[Any]:
             yield cell.cell_contents
         except ValueError:
             yield None
+
+
+def complaint_of_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+    """Why a function cannot be called with these arguments; None where it can, or nobody can tell."""
+    try:
+        # Not what is behind a decorator: that may be given more than the decorator is.
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # some that are written in C do not say
+        return None
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return f"The job does not take these arguments: {error}."
+    return None
 
 
 def is_generator(function: Callable[..., Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,43 @@ def test_arguments_that_cannot_be_stored_are_a_problem(run: Run, tmp_path: Path)
     result = run("check")
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"{tmp_path / 'recurring.yml'}: sum: argument 'rate', [0]: " in result.stderr
+
+
+@pytest.mark.behaviour("N1", "M5", "H11")
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [("[1, 2, 3]", "too many positional arguments"), ("{foo: 1}", "missing a required argument: 'number'"), ("[1]", None)],
+)
+def test_arguments_that_the_job_does_not_take_are_a_problem(
+    run: Run, queue: FlaskQueue, tmp_path: Path, args: str, told: str | None
+) -> None:
+    @queue.job(name="sum")
+    def add(number: int) -> None: ...
+
+    (tmp_path / "recurring.yml").write_text(f"sums: {{job: sum, schedule: every day, args: {args}}}\n")
+    result = run("check")
+    assert result.exit_code == (1 if told else 0)
+    assert told is None or f"sums: The job does not take these arguments: {told}." in result.stderr
+
+
+@pytest.mark.behaviour("N1")
+def test_arguments_that_a_decorator_adds_need_not_be_given(run: Run, queue: FlaskQueue, tmp_path: Path) -> None:
+    def with_mailer(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def wrapper(*args: Any) -> None:
+            function("mailer", *args)
+
+        return wrapper
+
+    @queue.job(name="send")
+    @with_mailer
+    def send(mailer: str, number: int) -> None: ...
+
+    queue.job(name="written.in.c")(dict)
+    (tmp_path / "recurring.yml").write_text(
+        "one: {job: send, schedule: every day, args: [1]}\nother: {job: written.in.c, schedule: every day, args: [1, 2]}\n"
+    )
+    assert run("check").exit_code == 0
 
 
 @pytest.mark.behaviour("N1", "M5")

@@ -24,7 +24,7 @@ from .conftest import Run
 TASKS = """
 digest: {class: welcome, args: [1], schedule: every day at 1am EST}
 sums: {job: add, args: [1], schedule: "*/5 * * * *"}
-rest: {job: add, schedule: every hour, enabled: false}
+rest: {job: add, args: [1], schedule: every hour, enabled: false}
 """
 
 

@@ -71,7 +71,7 @@ def test_a_task_keeps_all_that_it_was_made_with(app: Flask, queue: FlaskQueue) -
     ids=repr,
 )
 def test_arguments_are_one_value_or_a_list(app: Flask, queue: FlaskQueue, given: Any, args: tuple[Any, ...]) -> None:
-    plain(queue)
+    queue.job(name="job")(lambda *args: None)
     task = queue.schedule_recurring_task("task", job="job", schedule="every hour", args=given, kwargs=None)
     stored, by_name = decode(task.arguments)
     assert (tuple(stored), by_name) == (args, {})
@@ -102,6 +102,8 @@ def test_a_key_can_be_had_once(app: Flask, queue: FlaskQueue) -> None:
         ({"queue": "a*"}, ConfigurationError),
         ({"args": [NotImplemented]}, ArgumentError),
         ({"args": NotImplemented}, ArgumentError),
+        ({"args": [1, 2, 3]}, ArgumentError),
+        ({"kwargs": {"nobody": 1}}, ArgumentError),
         ({"kwargs": [1]}, ConfigurationError),
         ({"kwargs": {1: 2}}, ConfigurationError),
         ({"description": 5}, ConfigurationError),
