@@ -80,6 +80,15 @@ def test_a_rule_may_be_named(make_stage: Callable[..., Stage]) -> None:
     assert as_user(stage, "viewer").get("/litestream/").status_code == 200
 
 
+@pytest.mark.parametrize("place", ["nope:x", "tests:nobody"])
+def test_a_rule_that_is_not_where_it_should_be_lets_nobody_in(
+    make_stage: Callable[..., Stage], caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    stage = without_queue(make_stage, LITESTREAM_AUTHORIZE=place)
+    assert as_user(stage, "boss").get("/litestream/").status_code == 403
+    assert f"'{place}'" in caplog.text
+
+
 def test_an_answer_that_is_no_role_lets_nobody_in(make_stage: Callable[..., Stage]) -> None:
     stage = without_queue(make_stage, LITESTREAM_AUTHORIZE=lambda user: True)
     assert as_user(stage, "boss").get("/litestream/").status_code == 403

@@ -5,6 +5,7 @@ Apart because it is the one place to look at when somebody asks who gets in.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
@@ -16,6 +17,8 @@ from flask_wtf.csrf import validate_csrf
 from werkzeug.utils import import_string
 
 P = ParamSpec("P")
+
+logger = logging.getLogger("flask_litestream")
 
 #: What each role adds: looking, verifying, restoring.
 ROLES = ("viewer", "operator", "admin")
@@ -65,7 +68,11 @@ def role_of(user: Any) -> str | None:
     if rule is None and extension.link is not None:
         rule = current_app.config.get(extension.link.access_setting)
     if isinstance(rule, str) and rule:
-        rule = import_string(rule)
+        try:
+            rule = import_string(rule)
+        except ImportError:
+            logger.exception("Nobody can see the backups: %r, which should decide who may, leads to no function.", rule)
+            return None
     role: str | None = rule(user) if callable(rule) else _default_role(user)
     return role
 

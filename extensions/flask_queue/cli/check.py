@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -41,9 +41,12 @@ def read_configuration(
     only_work: bool,
     only_dispatch: bool,
     only_schedule: bool,
+    *,
+    more: Sequence[str] = (),
 ) -> Configuration:
     """The configuration that the options ask for. Its warnings are printed.
 
+    :param more: problems that were found elsewhere
     :raises ConfigurationError: with every problem, one a line
     """
     configuration = current_queue().configuration(
@@ -54,8 +57,8 @@ def read_configuration(
     )
     for warning in configuration.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    if configuration.problems:
-        raise ConfigurationError("\n".join((f"{_title()} is invalid:", *configuration.problems)))
+    if problems := [*more, *configuration.problems]:
+        raise ConfigurationError("\n".join((f"{_title()} is invalid:", *problems)))
     return configuration
 
 
@@ -85,9 +88,18 @@ def check(**options: Any) -> None:
       QUEUE_ENVIRONMENT=production flask queue check
       flask queue check --config-file other.yml --skip-recurring
     """
-    configuration = read_configuration(**options)
+    configuration = read_configuration(**options, more=_problems_of_settings())
     click.echo(f"{_title()} is valid.")
     click.echo(f"It runs {', '.join(_contents(configuration))}.")
+
+
+def _problems_of_settings() -> Sequence[str]:
+    """What is wrong with settings that lead into the application, which was not there when the others were checked."""
+    try:
+        current_queue().settings.find_authorize()
+    except ConfigurationError as error:
+        return error.problems
+    return ()
 
 
 def _contents(configuration: Configuration) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -105,6 +107,25 @@ class Settings:
         if problems:
             raise ConfigurationError(problems=tuple(problems))
         return settings._below(root, given)
+
+    def find_authorize(self) -> Callable[..., str | None] | None:
+        """Who decides what a user may do, found where the setting says; late, as that may need the application. None: nobody.
+
+        :raises ConfigurationError: when there is no such function.
+        """
+        found: Any = self.authorize
+        try:
+            if isinstance(found, str):
+                module, _, name = found.partition(":")
+                found = reduce(getattr, name.split("."), importlib.import_module(module))
+            if found is not None and not callable(found):
+                raise TypeError("it is no function")
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ConfigurationError(
+                f"{PREFIX}AUTHORIZE is {self.authorize!r}, which leads to no function: {reason}."
+            ) from error
+        return found  # type: ignore[no-any-return]
 
     def shown(self, file: Path) -> str:
         """How to call a file in a message."""

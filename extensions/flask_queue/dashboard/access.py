@@ -15,10 +15,10 @@ from flask import abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
-from werkzeug.utils import import_string
 from wtforms import ValidationError
 
 from ..current import current_queue
+from ..errors import ConfigurationError
 from .roles import ROLES, Role
 
 View = Callable[..., ResponseReturnValue]
@@ -34,6 +34,10 @@ NO_ROLE = (
     "You are logged in, but nobody has said that you may see the jobs of this application. The setting QUEUE_AUTHORIZE "
     'says it: a function that is given the user and returns "viewer", "operator", "admin" or None. '
     "Unless it is set, users with a true is_admin are let in."
+)
+NO_RULE = (
+    "Nobody can be let in, for the setting QUEUE_AUTHORIZE leads to no function. The application's log says why, and so does "
+    "`flask queue check`."
 )
 OTHER_SITE = (
     "This request came from another site and was refused; nothing was changed. If it did come from here, the proxy in "
@@ -71,7 +75,7 @@ def require(role: Role) -> None:
     """Refuse a user who has a lower role, or none."""
     own = current_role()
     if own is None:
-        abort(403, NO_ROLE)
+        abort(403, NO_RULE if _rule() is None else NO_ROLE)
     if own < role:
         abort(403, f"Your role is {own.label}, and this is for the role {role.label}. QUEUE_AUTHORIZE decides who has which.")
 
@@ -90,13 +94,21 @@ _ROLE = "flask_queue.role"
 
 def role_of(user: Any) -> Role | None:
     """What `QUEUE_AUTHORIZE` says of a user. An answer that is not a role is none."""
-    setting = current_queue().settings.authorize
-    authorize = import_string(setting) if isinstance(setting, str) else setting or admins_only
-    answer = authorize(user)
+    authorize = _rule()
+    answer = authorize(user) if authorize is not None else None
     role = ROLES.get(answer) if isinstance(answer, str) else None
     if role is None and answer is not None:
         logger.error("QUEUE_AUTHORIZE returned %r. It must return one of %s or None.", answer, ", ".join(map(repr, ROLES)))
     return role
+
+
+def _rule() -> Callable[..., str | None] | None:
+    """Who says what a user may do; None when there is nobody where the setting says."""
+    try:
+        return current_queue().settings.find_authorize() or admins_only
+    except ConfigurationError as error:
+        logger.error("The dashboard lets nobody in: %s", error)
+        return None
 
 
 def admins_only(user: Any) -> str | None:

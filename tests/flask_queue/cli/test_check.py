@@ -78,6 +78,17 @@ def test_arguments_that_cannot_be_stored_are_a_problem(run: Run, tmp_path: Path)
     assert f"{tmp_path / 'recurring.yml'}: sum: argument 'rate', [0]: " in result.stderr
 
 
+@pytest.mark.behaviour("N1")
+@pytest.mark.parametrize("place", ["nope:x", "tests:nobody"])
+def test_a_function_that_is_not_where_a_setting_says_is_a_problem(
+    make_app: Callable[..., Flask], app_config: dict[str, Any], place: str
+) -> None:
+    app = make_app(QUEUE_AUTHORIZE=place, QUEUE_CONFIG_FILE=None, QUEUE_RECURRING_FILE=None)
+    result = app.test_cli_runner().invoke(args=["queue", "check"], catch_exceptions=False)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"\nQUEUE_AUTHORIZE is '{place}', which leads to no function: " in result.stderr
+
+
 @pytest.mark.behaviour("N1", "M5", "H11")
 @pytest.mark.parametrize(
     ("args", "told"),

@@ -150,6 +150,20 @@ def test_the_decision_can_be_named_by_its_place(make_site: Callable[..., Flask])
 
 
 @SAFE
+@pytest.mark.behaviour("P1", "P22")
+@pytest.mark.parametrize("place", ["nope:x", "tests:nobody", "tests.flask_queue.dashboard.test_access:SAFE.name", "tests..x:y"])
+def test_a_decision_that_is_not_where_it_should_be_lets_nobody_in_and_says_so(
+    make_site: Callable[..., Flask], caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    visitor = Visitor(make_site(QUEUE_AUTHORIZE=place), "admin")
+    page = visitor.get("/jobs/")
+    assert (page.status, "QUEUE_AUTHORIZE leads to no function" in page.text) == (403, True)
+    assert f"QUEUE_AUTHORIZE is '{place}', which leads to no function: " in caplog.text
+    health = visitor.client.get("/jobs/health")
+    assert (health.status_code, "problems" in health.get_json()) == (503, False)
+
+
+@SAFE
 @pytest.mark.parametrize("answer", [True, 1, "root", "Admin", ["admin"], object()])
 def test_an_answer_that_is_no_role_lets_nobody_in_and_is_logged(
     make_site: Callable[..., Flask], caplog: pytest.LogCaptureFixture, answer: object
