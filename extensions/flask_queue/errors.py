@@ -7,7 +7,7 @@ class QueueError(Exception):
     """Flask-Queue could not do what was asked."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or type(self).__doc__)
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
 
 
 # --- setting up -----------------------------------------------------------------------------------
@@ -34,7 +34,9 @@ class NoApplication(QueueError):
 
 
 class MissingTables(QueueError):
-    """The queue's tables are missing. Run `flask db upgrade`, or `flask db -d migrations_queue upgrade` for them alone."""
+    """The queue's tables are missing. Run `flask db upgrade`, or `flask db -d migrations_queue upgrade` for them alone; where
+    there is no folder migrations_queue yet, `flask queue install` before.
+    """
 
 
 class AlreadyRunning(QueueError):
@@ -68,7 +70,7 @@ class InvalidScheduleError(QueueError):
 
 
 class UnknownJobError(QueueError):
-    """No job of this name is registered. Was it renamed or removed, or is its module not imported by the application?"""
+    """No job of this name is registered. If it was not renamed or removed, import its module in the application's factory."""
 
 
 class DeserializationError(QueueError):

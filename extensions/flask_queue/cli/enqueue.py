@@ -34,6 +34,8 @@ def enqueue(
 ) -> None:
     """Enqueue the job NAME, as it is registered, or by its import path.
 
+    A worker runs only what is registered there, too: the application's factory has to import the job's module.
+
     ARGUMENTS are JSON: a list of arguments, or one argument. An object has them by name; at the end of a list too.
 
     \b

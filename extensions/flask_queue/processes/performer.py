@@ -148,7 +148,10 @@ def _wait(rules: JobRules | None, error: BaseException, attempt: int) -> float |
 
 
 def _unknown(claim: Claim) -> UnknownJobError:
-    return UnknownJobError(f"No job is registered as {claim.name!r}. Was it renamed or removed, or is its module not imported?")
+    return UnknownJobError(
+        f"No job is registered as {claim.name!r}. If it was not renamed or removed, import its module in the application's "
+        "factory: a worker runs what is registered when the application has been made."
+    )
 
 
 def timeout_error(seconds: float) -> JobTimeoutError:

@@ -65,6 +65,7 @@ def assert_one_sentence(result: Result, words: str, command: tuple[str, ...]) ->
 def test_missing_tables_are_one_sentence_that_names_the_command(run: Run) -> None:
     for command in COMMANDS_WITH_TABLES:
         assert_one_sentence(run(*command), "flask db -d migrations_queue upgrade", command)
+        assert_one_sentence(run(*command), "`flask queue install`", command)
 
 
 def test_tables_of_another_version_are_told_as_such(run: Run, db: SQLAlchemy, queue: FlaskQueue) -> None:

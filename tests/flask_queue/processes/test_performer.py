@@ -112,6 +112,7 @@ def test_a_job_that_nobody_knows_fails_and_stops_nothing(
     assert handles[0].error is not None
     assert handles[0].error.error_class == "UnknownJobError"
     assert "'removed'" in handles[0].error.message
+    assert "import its module in the application's factory" in handles[0].error.message
     assert len(reported) == 2
 
 
