@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,29 @@ def test_without_a_bind_the_queue_lives_in_the_primary_database() -> None:
 def test_no_time_zone_is_the_one_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert settings(QUEUE_TIME_ZONE=None).time_zone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    ("told", "zone"),
+    [("", "UTC"), (":/usr/share/zoneinfo/Asia/Tokyo", "Asia/Tokyo"), ("/nowhere/at/all", "UTC"), ("EST", "EST")],
+)
+def test_the_machine_tells_its_zone_in_several_ways(monkeypatch: pytest.MonkeyPatch, told: str, zone: str) -> None:
+    monkeypatch.setenv("TZ", told)
+    monkeypatch.setattr(os.path, "realpath", lambda path: str(path))
+    assert settings(QUEUE_TIME_ZONE=None).time_zone == zone
+
+
+@pytest.mark.behaviour("H24")
+@pytest.mark.parametrize("told", ["EST5EDT,M3.2.0,M11.1.0", "UTC-3"])
+def test_a_zone_of_the_machine_without_a_name_is_never_utc(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("TZ", told)
+    with pytest.raises(ConfigurationError) as caught:
+        settings(QUEUE_TIME_ZONE=None)
+    assert str(caught.value) == (
+        "QUEUE_TIME_ZONE is None, but must be the name of a time zone, such as Europe/Paris, "
+        f"where that of the machine is {told!r}."
+    )
+    assert settings().time_zone == "UTC"
 
 
 @pytest.mark.parametrize(

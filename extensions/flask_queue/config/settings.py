@@ -168,7 +168,10 @@ def _read(given: Mapping[str, Any], problems: list[str], environment: str) -> Se
     if given.get("environment") is None:
         more["environment"] = environment  # type: ignore[assignment]
     if "time_zone" in given and given["time_zone"] is None:
-        more["time_zone"] = system_time_zone()  # type: ignore[assignment]
+        try:
+            more["time_zone"] = system_time_zone()  # type: ignore[assignment]
+        except Refused as refused:
+            refuse("time_zone", str(refused))
     return read(Settings, given, refuse, **more)
 
 
@@ -200,6 +203,12 @@ def _absolute(root: Path, file: Path | None) -> Path | None:
 
 
 def system_time_zone() -> str:
-    """The zone of this machine, or UTC if it does not tell."""
-    link = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
-    return link if link in available_timezones() else "UTC"
+    """The zone of this machine, or UTC if it does not tell.
+
+    :raises Refused: for one that has no name, such as POSIX lets TZ have: taken for UTC, tasks would run at other hours.
+    """
+    told = os.environ.get("TZ", "").lstrip(":") or "/etc/localtime"
+    name = os.path.realpath(told).partition("zoneinfo/")[2].removeprefix("posix/") if told.startswith("/") else told
+    if name and name not in available_timezones():
+        raise Refused(f"the name of a time zone, such as Europe/Paris, where that of the machine is {name!r}")
+    return name or "UTC"

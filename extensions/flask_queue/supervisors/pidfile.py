@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -58,6 +59,8 @@ class Pidfile:
     def _open(path: Path) -> int:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file() and not path.is_dir():  # a device, which can be opened and keeps nothing
+                raise OSError(errno.EINVAL, "Not a regular file")
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             if isinstance(error, PermissionError) and os.path.isfile(path):

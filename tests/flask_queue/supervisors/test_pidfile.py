@@ -95,6 +95,11 @@ def test_a_place_where_no_file_can_be_is_said(tmp_path: Path, path: str, reason:
         Pidfile(tmp_path / path).__enter__()
 
 
+def test_a_device_is_no_place_for_it() -> None:
+    with pytest.raises(ConfigurationError, match="QUEUE_PIDFILE is '/dev/null', which cannot be written: Not a regular file"):
+        Pidfile(Path(os.devnull)).__enter__()
+
+
 def test_only_its_creator_removes_it(tmp_path: Path) -> None:
     path = tmp_path / "queue.pid"
     first = Pidfile(path)
