@@ -56,7 +56,7 @@ def retry(job_ids: tuple[int, ...], everything: bool, queue_name: str | None, na
     help="Which jobs --all means.",
 )
 @filters
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask. (Only on a terminal is there a question.)")
 @with_appcontext
 def discard(
     job_ids: tuple[int, ...], everything: bool, state: str, queue_name: str | None, name: str | None, yes: bool

@@ -160,16 +160,21 @@ class Client:
         """
         batches: dict[Callable[[_Batch], int], _Batch] = {}
         options: CallOptions | None = None
-        for handle in handles:
-            if handle.enqueued:
-                continue
-            job = self.new_job(handle.bind(self))
-            if handle.options is not options:  # mostly they are those of one job
-                options = handle.options
-                assert options is not None
-                batch = batches.setdefault(self._way_of(options), _Batch())
-            batch.handles.append(handle)
-            batch.jobs.append(job)
+        try:
+            for handle in handles:
+                if handle.enqueued:
+                    continue
+                job = self.new_job(handle.bind(self))
+                if handle.options is not options:  # mostly they are those of one job
+                    options = handle.options
+                    assert options is not None
+                    batch = batches.setdefault(self._way_of(options), _Batch())
+                batch.handles.append(handle)
+                batch.jobs.append(job)
+        except AttributeError as error:  # to look at each of them would take longer
+            if error.name != "enqueued" or isinstance(error.obj, JobHandle):
+                raise
+            raise EnqueueError(f"enqueue_all() takes handles made with `build`, not {error.obj!r}.") from None
         self._refuse_twice([handle for batch in batches.values() for handle in batch.handles])
         # What can be refused goes first, what only waits last.
         order = (self._intercept_many, self._insert_many_in_session, self._insert_many, self._insert_many_on_commit)
@@ -242,7 +247,7 @@ class Client:
         try:
             return work()
         except (DBAPIError, PoolTimeoutError) as error:
-            advice = f" {MissingTables.__doc__}" if is_missing_table(error) else ""
+            advice = f" {MissingTables()}" if is_missing_table(error) else ""
             original = getattr(error, "orig", None) or error
             raise EnqueueError(f"{type(error).__name__}: {original}{advice}") from error
         except SQLAlchemyError as error:

@@ -180,6 +180,27 @@ def test_a_handle_given_twice_is_refused_before_anything_is_written(
 
 
 @pytest.mark.databases("sqlite")
+@pytest.mark.behaviour("G3")
+@pytest.mark.parametrize("stranger", [1, None, "job", len])
+def test_what_is_no_handle_is_refused_before_anything_is_written(
+    app: Flask, queue: FlaskQueue, tables: Tables, stranger: Any
+) -> None:
+    job = plain(queue)
+    with pytest.raises(EnqueueError, match="takes handles made with `build`, not "):
+        queue.enqueue_all([job.build(1), stranger])
+    with pytest.raises(EnqueueError, match="not <JobDefinition job>"):
+        queue.enqueue_all([job])  # type: ignore[list-item]
+    assert tables.jobs() == []
+
+
+@pytest.mark.databases("sqlite")
+def test_an_error_of_whoever_gives_the_handles_is_passed_on(app: Flask, queue: FlaskQueue) -> None:
+    job = plain(queue)
+    with pytest.raises(AttributeError, match="no attribute 'number'"):
+        queue.enqueue_all(job.build(thing.number) for thing in [object()])  # type: ignore[attr-defined]
+
+
+@pytest.mark.databases("sqlite")
 def test_what_is_said_of_a_handle_given_twice_is_short_and_hides_what_is_filtered(app: Flask, queue: FlaskQueue) -> None:
     @queue.job(name="job")
     def job(password: str, text: str) -> None: ...
