@@ -80,8 +80,8 @@ _SCHEDULED = literal_column("'scheduled'", String)
 
 _INSERT_NOW = _insert(_READY, now())
 _INSERT_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), is_news=None)
-# Whether an instant is past is for the database's clock to say.
-_INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), _AT)
+# Whether an instant is past is for the database's clock to say. From a past one nobody has waited: the job was not there.
+_INSERT_AT = _insert(case((now() >= _AT, _READY), else_=_SCHEDULED), case((now() >= _AT, now()), else_=_AT))
 _INSERT_LIMITED = _insert(bindparam("state"), now(), expires_at=now_plus(bindparam("concurrency_duration")), **_LIMIT)
 _INSERT_LIMITED_LATER = _insert(_SCHEDULED, now_plus(bindparam("wait")), is_news=None, **_LIMIT)
 _INSERT_LIMITED_AT = _insert(_SCHEDULED, _AT, is_news=None, **_LIMIT)
@@ -170,7 +170,7 @@ def enqueue_many(connection: Connection, many: NewJobs) -> list[int | None]:
 
 def _due_at(wait: float | None, at: datetime | None, moment: datetime) -> datetime:
     if at is not None:
-        return at.astimezone(UTC)
+        return max(at.astimezone(UTC), moment)
     return moment + timedelta(seconds=wait) if wait is not None and wait > 0 else moment
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
 
@@ -46,6 +48,17 @@ def test_a_scheduled_job_waits_from_when_it_was_due(app: Flask, queue: FlaskQueu
     handle = plain(queue).using(wait=60).enqueue()
     change(queue, handle.id, scheduled_at=ago(3), created_at=ago(5000))
     handle.run_now()
+    assert queue.queues["default"].latency < 100
+
+
+@pytest.mark.behaviour("C18", "B7")
+def test_no_job_has_waited_since_before_it_was_made(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    one, other = plain(queue).using(at=past), limited(queue).using(at=past)
+    handles = [one.enqueue(1), other.enqueue("a"), one.build(1), other.build("b")]
+    queue.enqueue_all(handles[2:])
+    assert [handle.status for handle in handles] == ["ready"] * 4
+    assert all(tables.job(handle.id).scheduled_at >= tables.job(handle.id).created_at for handle in handles)
     assert queue.queues["default"].latency < 100
 
 
