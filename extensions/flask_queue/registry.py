@@ -18,6 +18,7 @@ from .jobs.definition import (
     JobDefinition,
     JobRules,
     as_tuple,
+    check_commit,
     priority_number,
     queue_name,
 )
@@ -100,6 +101,7 @@ class Registry:
             timeout=timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
             on_crash=on_crash,
         )
+        check_commit(after_commit, transactional)
         options = CallOptions(
             queue_name(queue), priority_number(priority), after_commit=after_commit, transactional=transactional
         )

@@ -139,6 +139,13 @@ def duration(*, zero: bool = False, days: int | None = None) -> Parser:
     return parse
 
 
+def flag(value: Any) -> bool:
+    """True or false, as a program has it."""
+    if not isinstance(value, bool):
+        raise Refused("True or False")
+    return value
+
+
 def boolean(value: Any) -> bool:
     """True or false, also as the text that an environment variable is."""
     if isinstance(value, bool):

@@ -57,6 +57,10 @@ class Concurrency:
             raise ConfigurationError(f"Concurrency(key={self.key!r}): the key is a function of the job's arguments.")
         if isinstance(self.to, bool) or not isinstance(self.to, int) or self.to < 1:
             raise ConfigurationError(f"Concurrency(to={self.to!r}): the number of slots is a whole number, at least 1.")
+        if self.group is not None and not (isinstance(self.group, str) and self.group.strip()):
+            raise ConfigurationError(
+                f"Concurrency(group={self.group!r}): the group's name is text, or None for the job's own name."
+            )
         if self.on_conflict not in ("block", "discard"):
             raise ConfigurationError(f'Concurrency(on_conflict={self.on_conflict!r}): allowed are "block" and "discard".')
         is_time = isinstance(self.duration, timedelta | int | float) and not isinstance(self.duration, bool)
@@ -85,7 +89,7 @@ class Concurrency:
         :raises ConcurrencyKeyError: when the key function raises, or what it returns has no text.
         :raises ArgumentError: when it returns an instance of a mapped class that has no primary key yet.
         """
-        group = _escaped(self.group or job_name)
+        group = _escaped(job_name if self.group is None else self.group)
         if self.key is None:
             return Limit(storable_key(group), self.to, self._seconds(default_duration), self.on_conflict)
         try:

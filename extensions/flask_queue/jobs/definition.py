@@ -66,6 +66,7 @@ class CallOptions:
         """
         if wait is not None and at is not None:
             raise EnqueueError("using(): give either `wait` or `at`, not both.")
+        check_commit(after_commit, transactional, EnqueueError)
         return CallOptions(
             queue=self.queue if queue is None else queue_name(queue, EnqueueError),
             priority=self.priority if priority is None else priority_number(priority, EnqueueError),
@@ -175,7 +176,7 @@ class JobDefinition(_Enqueueable[P, R]):
         functools.update_wrapper(self, function)  # first, as it takes over whatever attributes the function has
         self.function = function
         self.publisher = publisher
-        self.name = values.checked("job", name or default_name(function), values.job_name)
+        self.name = values.checked("job", default_name(function) if name is None else name, values.job_name)
         self.rules = rules
         self.is_async = inspect.iscoroutinefunction(function)
         self._definition = self
@@ -206,6 +207,20 @@ def queue_name(name: object, error: type[QueueError] = ConfigurationError) -> st
 def priority_number(priority: object, error: type[QueueError] = ConfigurationError) -> int:
     """`priority`, if a job can have it."""
     return int(values.checked("priority", priority, values.priority, error))
+
+
+def check_commit(after_commit: object, transactional: object, error: type[QueueError] = ConfigurationError) -> None:
+    """Refuse what cannot say when a job is enqueued; None says nothing.
+
+    :raises QueueError: an `error` that says what is allowed.
+    """
+    for option, given in (("after_commit", after_commit), ("transactional", transactional)):
+        if given is not None:
+            values.checked(option, given, values.flag, error)
+    if after_commit and transactional:
+        raise error(
+            "Give either after_commit=True or transactional=True: a job is enqueued after the commit, or as a part of it."
+        )
 
 
 def _seconds(wait: object) -> float:

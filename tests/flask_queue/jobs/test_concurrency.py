@@ -45,6 +45,9 @@ def limit(rule: Concurrency, *args: Any) -> Limit | None:
         {"duration": True},
         {"duration": "5 minutes"},
         {"key": "x"},
+        {"group": ""},
+        {"group": " "},
+        {"group": 3},
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_where_it_is_written(wrong: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flask_queue import FlaskQueue
-from flask_queue.errors import ConfigurationError
+from flask_queue.errors import ConfigurationError, EnqueueError
 
 
 def bare(function: Callable[[], None]) -> Callable[[], None]:
@@ -102,3 +102,29 @@ def test_a_function_whose_call_would_run_nothing_is_no_job(function: Any) -> Non
 def test_a_timeout_is_a_length_of_time(seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match="timeout="):
         FlaskQueue().job(charge, timeout=seconds)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"name": ""}, "job=''"),
+        ({"name": "  "}, "job='  '"),
+        ({"after_commit": "yes"}, "after_commit='yes': True or False"),
+        ({"after_commit": 1}, "after_commit=1: True or False"),
+        ({"transactional": "no"}, "transactional='no': True or False"),
+        ({"after_commit": True, "transactional": True}, "either after_commit=True or transactional=True"),
+    ],
+    ids=str,
+)
+def test_an_option_that_says_nothing_clear_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        FlaskQueue().job(**options)(charge)
+    job = FlaskQueue().job(charge)
+    if "name" not in options:
+        with pytest.raises(EnqueueError, match=told):
+            job.using(**options)
+
+
+def test_what_says_nothing_or_no_is_accepted() -> None:
+    job = FlaskQueue().job(after_commit=None, transactional=False)(charge)
+    assert job.using(after_commit=False, transactional=None).options.after_commit is False
