@@ -278,8 +278,7 @@ class FlaskQueue(Registry):
         """Run the queue's processes beside a web server for the length of the block, where `QUEUE_IN_WEB` is true.
 
         Enter it in the main thread of the server's program, before it starts others. The two live and die together: when the
-        supervisor ends, the program gets SIGTERM. Of several servers on one host only one runs the queue; of the two processes
-        of `flask run --debug` the one that serves, so that the queue is reloaded with the code.
+        supervisor ends, the program gets SIGTERM. Of several servers on one host, or a reloader and its child, one runs it.
 
         :raises ConfigurationError: for an invalid configuration, before anything was started.
         :raises MissingTables: when the queue's tables are not there.
