@@ -393,7 +393,7 @@ def test_an_empty_entry_is_ignored(files: Files, entry: str) -> None:
 
 @pytest.mark.behaviour("M4")
 def test_an_entry_without_a_schedule_is_ignored_with_a_warning(files: Files) -> None:
-    made = files.load(recurring=f"lazy: {{job: mailers.digest}}\ndaily: {DAILY}\n")
+    made = files.load(recurring=f"lazy: {{job: mailers.digest, of: another library}}\ndaily: {DAILY}\n")
     assert [task.key for task in made.recurring_tasks] == ["daily"]
     assert made.warnings == ("config/recurring.yml: lazy: has no schedule and is ignored",)
 

@@ -11,6 +11,7 @@ from .files import Section
 from .values import (
     Refused,
     boolean,
+    closest,
     duration,
     long_text,
     option,
@@ -88,11 +89,11 @@ def read_tasks(section: Section, content: Mapping[Any, Any], checks: TaskChecks,
 
 
 def _pass_over(section: Section, name: str, options: Mapping[str, Any]) -> None:
-    """Leave out an entry without a schedule, unless that may be for a slip of the pen."""
-    complaints = list(_strange_options(options))
-    for complaint in complaints:
-        section.problem(name, complaint)
-    if not complaints:
+    """Leave out an entry without a schedule, unless it has one that is misspelt."""
+    slips = [str(option) for option in options if closest(str(option), ["schedule"])]
+    for slip in slips:
+        section.problem(name, f"{slip}: {unknown_option(slip, ['schedule'])}")
+    if not slips:
         section.warning(name, "has no schedule and is ignored")
 
 
@@ -126,17 +127,13 @@ def _complaints(task: RecurringTask, options: Mapping[str, Any], checks: TaskChe
         yield from _job_complaints(task, checks)
     elif options.get("job") is None and options.get("class") is None:
         yield "either job or class must be present"
-    yield from _strange_options(options)
-    if task.schedule:
-        yield from _raised(lambda: checks.check_schedule(task.schedule, task.time_zone or checks.time_zone))
-    yield from _raised(lambda: checks.check_arguments(task.args, task.kwargs))
-
-
-def _strange_options(options: Mapping[str, Any]) -> Iterator[str]:
     known = (*options_of(RecurringTask), *_OTHER_OPTIONS)
     for name in options:
         if name not in (*known, "command"):
             yield f"{name}: {unknown_option(str(name), known)}"
+    if task.schedule:
+        yield from _raised(lambda: checks.check_schedule(task.schedule, task.time_zone or checks.time_zone))
+    yield from _raised(lambda: checks.check_arguments(task.args, task.kwargs))
 
 
 def _job_complaints(task: RecurringTask, checks: TaskChecks) -> Iterator[str]:
