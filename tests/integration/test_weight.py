@@ -22,7 +22,7 @@ OF_PAGES = {
     "wtforms",
 }
 #: The command itself, and what it takes from others.
-OF_START = {f"flask_queue.cli.{name}" for name in ("check", "group", "output", "start")}
+OF_START = {f"flask_queue.cli.{name}" for name in ("check", "group", "output", "reloader", "start")}
 
 
 def test_a_worker_imports_nothing_of_the_pages_of_the_dashboard(site: Site, tmp_path: Path) -> None:
