@@ -60,9 +60,13 @@ def test_the_queue_is_reloaded_with_the_code(site: Site, options: Sequence[str])
     site.wait_for_processes(server, 3)
     [old] = site.tables.processes("Supervisor")
     assert old.pid not in children_of(server.pid), "the one that watches the files has none"
-    module.write_text(MODULE + "# changed\n")
-    site.wait_until(lambda: old.pid not in server.pids, what="the queue to end with the old code")
-    site.wait_until(lambda: [row.kind for row in site.tables.processes()] == ["Supervisor", "Dispatcher", "Worker"])
+
+    def has_ended() -> bool:
+        module.write_text(MODULE + "# changed\n")  # again and again, as the queue may be there before anybody watches the file
+        return old.pid not in server.pids
+
+    site.wait_until(has_ended, what="the queue to end with the old code")
+    site.wait_until(lambda: {row.kind for row in site.tables.processes()} == {"Supervisor", "Dispatcher", "Worker"})
     server.terminate()
     server.wait_until_all_gone()
 
