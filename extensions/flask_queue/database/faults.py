@@ -32,24 +32,21 @@ def is_lost_connection(error: BaseException) -> bool:
 
 def is_missing_table(error: BaseException) -> bool:
     """Whether the database says that a table does not exist."""
-    original = getattr(error, "orig", None)
-    message = str(original)
-    return (
-        "no such table" in message
-        or getattr(original, "sqlstate", None) == "42P01"
-        or (bool(getattr(original, "args", ())) and original.args[0] == 1146)  # type: ignore[union-attr]
-    )
+    return _says(error, "no such table", sqlstate="42P01", number=1146)
 
 
 def is_missing_column(error: BaseException) -> bool:
     """Whether the database says that a table lacks a column: it is another version's."""
+    return _says(error, "no such column", "has no column named", sqlstate="42703", number=1054)
+
+
+def _says(error: BaseException, *texts: str, sqlstate: str, number: int) -> bool:
+    """Whether a database says one of these: SQLite in words, PostgreSQL by a state, MariaDB and MySQL by a number."""
     original = getattr(error, "orig", None)
-    message = str(original)
     return (
-        "no such column" in message
-        or "has no column named" in message
-        or getattr(original, "sqlstate", None) == "42703"
-        or (bool(getattr(original, "args", ())) and original.args[0] == 1054)  # type: ignore[union-attr]
+        any(text in str(original) for text in texts)
+        or getattr(original, "sqlstate", None) == sqlstate
+        or (getattr(original, "args", None) or (None,))[0] == number
     )
 
 
