@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.utils import import_string
 
-from ..database import is_missing_column, is_missing_table, is_outage
+from ..database import is_missing_column, is_missing_table, is_outage, is_transient
 from ..errors import ConfigurationError, EnqueueError, MissingTables, QueueError
 
 
@@ -80,7 +80,7 @@ def _of_database(error: BaseException | None) -> str | None:
             f"The queue's tables are not those of this version: {said}. Run `flask queue install --update` and "
             "`flask db -d migrations_queue upgrade`."
         )
-    if "disk is full" in said:
+    if is_transient(error) or "disk is full" in said:
         return f"The queue's database says: {said}."
     if is_outage(error) or isinstance(error, PoolTimeoutError):
         return (

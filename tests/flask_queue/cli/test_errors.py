@@ -12,6 +12,7 @@ from click.testing import Result
 from flask import Flask
 from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
 
 from flask_queue import FlaskQueue
 from flask_queue.cli import make_cli, setup_errors_shown
@@ -86,6 +87,16 @@ def test_a_full_disk_is_told_as_such(run: Run, db: SQLAlchemy, queue: FlaskQueue
     result = run(*command)
     assert_one_sentence(result, "database or disk is full", command)
     assert "does not answer" not in result.stderr
+
+
+@pytest.mark.databases("sqlite")
+def test_a_database_that_somebody_else_holds_is_told_as_such(run: Run, db: SQLAlchemy, queue: FlaskQueue) -> None:
+    db.create_all("queue")
+    event.listen(db.engines["queue"], "connect", lambda connection, record: connection.execute("PRAGMA busy_timeout = 0"))
+    with db.engines["queue"].connect() as somebody:
+        somebody.exec_driver_sql("BEGIN IMMEDIATE")
+        result = run("pause", "default")
+    assert_one_sentence(result, "says: database is locked.", ("pause", "default"))
 
 
 @pytest.mark.databases("sqlite")
