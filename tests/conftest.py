@@ -6,6 +6,7 @@ tests/harness/ has what they are made of. `@pytest.mark.databases("sqlite")` lim
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from flask_queue import FlaskQueue
 
     from .harness.site import Site
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is heard, though a script that runs the tests in the background (`make test &`) has its children ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
