@@ -15,7 +15,7 @@ from flask_litestream.jobs import RESTORE, VERIFICATION, VERIFY_DATABASE
 from flask_queue import FlaskQueue
 from flask_queue.testing import drain
 
-from .stage import Stage, make_app
+from .stage import Stage, close_engines, make_app
 
 NAME = "flask_litestream.verification_job"
 
@@ -157,3 +157,4 @@ def test_an_application_without_litestream_may_share_the_queue_too(folder: Path)
     with other.app_context():
         assert [list(note.lines()) for note in queue.overview_notes()] == [[]]
         assert not any("Litestream" in problem for problem in queue.health())
+    close_engines(other, db)
