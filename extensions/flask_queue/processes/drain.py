@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from itertools import count
 
 from ..config import DispatcherOptions
+from ..errors import JobTimeoutError
 from ..models.process import Kind
 from ..operations.claim import Claim
 from ..operations.selectors import Selector
 from .accounts import Accounts
+from .deadline import Deadline
 from .dispatcher import Dispatcher
 from .exchange import Room
-from .performer import Ending, Interruption, Performer
+from .performer import Ending, Interruption, Performer, timeout_error
 from .registered import Process
 from .runtime import Runtime
 
@@ -106,11 +108,28 @@ class Drain(Process):
                 return None
             if self._accounts.is_async(claim):
                 return asyncio.run(self._perform_async(claim))
-            return self._performer.perform(claim)
+            return self._perform_here(claim)
         except Interruption:
             return None
         finally:
             self._is_performing = False
+
+    def _perform_here(self, claim: Claim) -> Ending:
+        """Run the job in this thread, and interrupt it when its time is over."""
+        definition = self._performer.definition(claim)
+        if definition is None or definition.rules.timeout is None:
+            return self._performer.perform(claim)
+        ending: Ending | None = None
+        deadline = Deadline(definition.rules.timeout)
+        try:
+            deadline.start()
+            ending = self._performer.perform(claim)
+            deadline.leave()
+        except JobTimeoutError:  # it hit between the job and here
+            ending = ending or self._performer.ending_of(claim, timeout_error(definition.rules.timeout))
+        finally:
+            deadline.leave()
+        return ending
 
     async def _perform_async(self, claim: Claim) -> Ending:
         """Run the job in a task of its own, so that what it does to its task is told from what Ctrl-C does to this one."""

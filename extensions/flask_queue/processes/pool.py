@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..errors import JobTimeoutError
 from ..operations.claim import Claim
+from .deadline import set_async_error
 from .performer import Ending, Performer, deadline_after, timeout_error
 
 #: Jobs that take less than this on average, in seconds, are through before another thread is awake.
@@ -192,7 +192,7 @@ class Pool:
     def _leave(self, seat: _Seat) -> None:
         with self._lock:
             if seat.interrupted_at is not None:
-                _set_async_error(seat.ident, None)  # it has come too late; the next job must not get it
+                set_async_error(seat.ident, None)  # it has come too late; the next job must not get it
             seat.claim = seat.deadline = seat.interrupted_at = None
 
     def _timeout_of(self, claim: Claim) -> JobTimeoutError | None:
@@ -222,12 +222,7 @@ class Pool:
             if seat.interrupted_at is None:
                 seat.interrupted_at = moment
                 seat.deadline = moment + GRACE
-                _set_async_error(seat.ident, JobTimeoutError)
+                set_async_error(seat.ident, JobTimeoutError)
                 return None
             seat.abandoned = True
         return self._performer.ending_of(claim, self._timeout_of(claim) or JobTimeoutError())
-
-
-def _set_async_error(ident: int, error: type[BaseException] | None) -> None:
-    """Have `error` raised in another thread as soon as it runs Python code; None takes it back."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error) if error else None)

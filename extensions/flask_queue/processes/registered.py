@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ from sqlalchemy import Connection
 from ..models.process import Kind
 from ..operations import registration
 from ..operations.recover import release
+from .deadline import leave_signals_to_the_main_thread
 from .interruptible import Interruptible
 from .runtime import Runtime
 
@@ -217,9 +217,7 @@ class Heartbeat:
         self._database.dispose()
 
     def _beat_on(self) -> None:
-        # They are for the main thread. One that the kernel hands to this thread, as the main one has another to see to, would
-        # not wake it: a job that sleeps would sleep on.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT))
+        leave_signals_to_the_main_thread()
         heard_at = time.monotonic()
         while not self._done.wait(self._settings.heartbeat_interval):
             if self._beat():

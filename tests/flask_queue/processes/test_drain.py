@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from functools import partial
 from typing import Any
 
@@ -87,6 +88,21 @@ def test_it_holds_one_job_at_a_time(app: Flask, queue: FlaskQueue, tables: Table
         job.enqueue()
     queue.work()
     assert held == [1, 1, 1, 1]
+
+
+def test_a_job_that_takes_too_long_is_interrupted_and_the_next_one_is_not(app: Flask, queue: FlaskQueue) -> None:
+    @queue.job(timeout=0.2)
+    def job(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    late, next_one = job.enqueue(5), job.enqueue(0)
+    assert queue.work() == 2
+    assert [late.status, next_one.status] == ["failed", "finished"]
+    assert late.error is not None
+    assert late.error.error_class == "JobTimeoutError"
+    time.sleep(0.3)  # for what might still hit the caller
 
 
 @pytest.mark.behaviour("E1")
