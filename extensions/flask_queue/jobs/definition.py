@@ -73,7 +73,7 @@ class CallOptions:
             wait=_seconds(wait) if wait is not None else None if at is not None else self.wait,
             at=_instant(at) if at is not None else None if wait is not None else self.at,
             after_commit=self.after_commit if after_commit is None else after_commit,
-            transactional=self.transactional if transactional is None else transactional,
+            transactional=self.transactional and not after_commit if transactional is None else transactional,
         )
 
 

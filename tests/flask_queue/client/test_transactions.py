@@ -319,6 +319,20 @@ def test_many_jobs_each_go_the_way_they_ask_for(
     assert [queue.describe_arguments(row.arguments) for row in tables.jobs()] == ["4", "5"]
 
 
+@pytest.mark.behaviour("A5")
+def test_what_a_call_asks_for_goes_before_what_its_job_does(
+    either: Flask, db: SQLAlchemy, pages: Pages, queue: FlaskQueue, tables: Tables
+) -> None:
+    @queue.job(transactional=True)
+    def job() -> None: ...
+
+    pages.write()
+    handle = job.using(after_commit=True).enqueue()
+    assert (handle.id, handle.enqueued) == (None, False)
+    db.session.commit()
+    assert handle.status == "ready"
+
+
 # --- inside it ------------------------------------------------------------------------------------------
 
 
