@@ -139,7 +139,7 @@ class Client:
     def _insert_in_session(self, handle: JobHandle, job: NewJob) -> None:
         session = self._shared_session()
         handle.stored(self.enqueuing(lambda: enqueue(session.connection(), job)))
-        on_commit(session, lambda: self._tell(handle, job))
+        on_commit(session, lambda: self._tell(handle, job), otherwise=lambda: handle.stored(None))
 
     def _shared_session(self) -> Session:
         if not self.single_database:
@@ -218,7 +218,7 @@ class Client:
     def _insert_many_in_session(self, batch: _Batch) -> int:
         session = self._shared_session()
         ids = self.enqueuing(lambda: enqueue_many(session.connection(), batch.jobs))
-        on_commit(session, lambda: self._tell_many(batch, ids))
+        on_commit(session, lambda: self._tell_many(batch, ids), otherwise=lambda: _stored(batch, [None] * len(ids)))
         return _stored(batch, ids)
 
     def _tell_many(self, batch: _Batch, ids: Sequence[int | None]) -> None:

@@ -10,14 +10,20 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 _KEY = "flask_queue.on_commit"
 _Action = Callable[[], Any]
-#: What waits, and for the end of which transaction; for none any more once that was committed.
-_Waiting = list[tuple[SessionTransaction | None, _Action]]
+#: What waits, and for the end of which transaction; for none any more once that was committed. Last, what to do without one.
+_Waiting = list[tuple[SessionTransaction | None, _Action, _Action]]
 
 
-def on_commit(session: Session, action: _Action) -> None:
+def _do_nothing() -> None:
+    pass
+
+
+def on_commit(session: Session, action: _Action, *, otherwise: _Action = _do_nothing) -> None:
     """Call `action` once when the transaction that `session` is in has been committed; now, when there is none.
 
     An action that raises keeps no other from being called; the first error comes out of `session.commit()`.
+
+    :param otherwise: called instead when the transaction ends without a commit.
     """
     transaction = session.get_nested_transaction() or session.get_transaction()
     if transaction is None:
@@ -27,7 +33,7 @@ def on_commit(session: Session, action: _Action) -> None:
         session.info[_KEY] = []
         event.listen(session, "after_commit", _committed)
         event.listen(session, "after_transaction_end", _ended)
-    session.info[_KEY].append((transaction, action))
+    session.info[_KEY].append((transaction, action, otherwise))
 
 
 def _committed(session: Session) -> None:
@@ -35,14 +41,15 @@ def _committed(session: Session) -> None:
     ended = session.get_nested_transaction() or session.get_transaction()
     assert ended is not None
     waiting: _Waiting = session.info[_KEY]
-    session.info[_KEY] = [(ended.parent if of is ended else of, action) for of, action in waiting]
+    session.info[_KEY] = [(ended.parent if of is ended else of, action, otherwise) for of, action, otherwise in waiting]
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
     """Forget what still waits for a transaction that is over: rolled back, or just closed. Do what was committed."""
-    waiting = [(of, action) for of, action in session.info[_KEY] if not _is_within(of, transaction)]
-    session.info[_KEY] = [(of, action) for of, action in waiting if of is not None]
-    _call_all([action for of, action in waiting if of is None])
+    waiting: _Waiting = session.info[_KEY]
+    session.info[_KEY] = [one for one in waiting if one[0] is not None and not _is_within(one[0], transaction)]
+    forgotten = [otherwise for of, _, otherwise in waiting if _is_within(of, transaction)]
+    _call_all([*forgotten, *(action for of, action, _ in waiting if of is None)])
 
 
 def _call_all(actions: list[_Action]) -> None:

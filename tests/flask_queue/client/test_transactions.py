@@ -369,6 +369,25 @@ def test_a_savepoint_takes_its_job_along(
     assert [queue.describe_arguments(row.arguments) for row in tables.jobs()] == ["1", "3"]
 
 
+@pytest.mark.behaviour("A5", "G6")
+@pytest.mark.parametrize("savepoint", [False, True])
+def test_a_handle_lets_go_of_a_job_that_was_rolled_back(
+    one: Flask, db: SQLAlchemy, job: JobDefinition[[int], None], queue: FlaskQueue, savepoint: bool
+) -> None:
+    """SQLite gives its id to the next job; and who tries the transaction again enqueues the same handles."""
+    inside = job.using(transactional=True)
+    transaction = db.session.begin_nested() if savepoint else db.session
+    alone, together = inside.enqueue(1), [inside.build(2), inside.build(3)]
+    queue.enqueue_all(together)
+    transaction.rollback()
+    db.session.commit()
+    others = [job.enqueue(number) for number in (4, 5, 6)]
+    assert [(handle.id, handle.enqueued, handle.status) for handle in (alone, *together)] == [(None, False, None)] * 3
+    assert queue.enqueue_all(together) == 2
+    db.session.commit()
+    assert [handle.status for handle in (*others, *together)] == ["ready"] * 5
+
+
 @pytest.mark.behaviour("A6", "R3")
 def test_jobs_that_get_in_each_others_way_leave_the_transaction_usable(
     one: Flask, db: SQLAlchemy, pages: Pages, queue: FlaskQueue, tables: Tables
