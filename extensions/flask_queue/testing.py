@@ -57,7 +57,7 @@ def drain(*, limit: int | None = None, queues: tuple[str, ...] = ("*",)) -> int:
     return current_queue().work(limit=limit, queues=queues)
 
 
-def assert_enqueued(job: JobDefinition[Any, Any], *args: Any, **kwargs: Any) -> JobHandle:
+def assert_enqueued(job: JobDefinition[Any, Any], /, *args: Any, **kwargs: Any) -> JobHandle:
     """Fail unless a job with these arguments waits in the queue: ready, scheduled or blocked.
 
     :return: its handle; the latest where there are several.

@@ -32,6 +32,24 @@ def test_coroutines_run_inline_also_those_that_do_not_look_like_any(app: Flask, 
     assert ran == ["plain", "wrapped"]
 
 
+@pytest.mark.behaviour("A1")
+@pytest.mark.databases("sqlite")
+def test_arguments_may_be_called_what_our_own_are(app: Flask, queue: FlaskQueue) -> None:
+    ran: list[Any] = []
+
+    @queue.job
+    def notify(**arguments: Any) -> None:
+        ran.append(arguments)
+
+    arguments = {"job": 1, "self": 2, "args": 3, "kwargs": 4, "queue": 5}
+    notify(**arguments)
+    notify.enqueue(**arguments)
+    testing.assert_enqueued(notify, **arguments)
+    queue.enqueue_all([notify.build(**arguments)])
+    assert testing.drain() == 2
+    assert ran == [arguments] * 3
+
+
 def test_an_application_without_a_queue_is_told() -> None:
     with Flask("without_queue").app_context(), pytest.raises(NotInitialized, match="This application has no queue"):
         testing.drain()

@@ -111,12 +111,12 @@ class _Enqueueable(Generic[P, R]):
     #: How its calls are enqueued.
     options: CallOptions
 
-    def build(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
+    def build(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """A handle of this call that is not enqueued yet: for `queue.enqueue_all`."""
         definition = self._definition
         return definition.publisher.prepare(definition, self.options, args=args, kwargs=kwargs)
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """Put this call into the queue.
 
         :return: the job's handle; `handle.enqueued` is False where a concurrency rule discarded it.
@@ -182,7 +182,7 @@ class JobDefinition(_Enqueueable[P, R]):
         self._definition = self
         self.options = options
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
