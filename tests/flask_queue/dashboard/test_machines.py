@@ -65,6 +65,19 @@ def test_the_reasons_are_told_to_who_may_know(
 
 
 @pytest.mark.databases("sqlite")
+def test_health_is_told_where_the_application_cannot_say_who_asks(
+    make_site: Callable[..., Flask], healthy: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def authorize(user: object) -> str:
+        raise LookupError("no such group")
+
+    visitor = Visitor(make_site(QUEUE_AUTHORIZE=authorize), "admin")
+    response = visitor.client.get("/jobs/health")
+    assert (response.status_code, response.json) == (200, {"status": "healthy"})
+    assert "no such group" in caplog.text
+
+
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("token", ["", None])
 def test_without_a_token_in_the_settings_none_is_right(make_site: Callable[..., Flask], token: str | None) -> None:
     client = make_site(QUEUE_HEALTH_TOKEN=token).test_client()

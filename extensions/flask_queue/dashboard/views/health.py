@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 
 from ...current import current_queue
 from ...database import DatabaseError
 from ..access import current_role, has_bearer_token
+
+logger = logging.getLogger("flask_queue.dashboard")
 
 
 def show() -> ResponseReturnValue:
@@ -25,4 +29,7 @@ def _may_see_reasons() -> bool:
     try:
         return current_role() is not None
     except DatabaseError:  # users are in a database too
+        return False
+    except Exception:  # the application's own code says who may what, and its mistakes are not the queue's health
+        logger.exception("Health was asked for, and who may see the reasons could not be told:")
         return False
