@@ -52,6 +52,10 @@ class QueueGroup(AppGroup):
         return list(self.commands)
 
 
+#: What SQLite says of a file that is there, and of no use.
+_TROUBLE_OF_FILES = ("disk is full", "file is not a database", "disk image is malformed")
+
+
 class SetupError(ConfigurationError, click.ClickException):
     """An application cannot be made with these settings; `flask` shows the sentence alone, whatever the command."""
 
@@ -80,7 +84,7 @@ def _of_database(error: BaseException | None) -> str | None:
             f"The queue's tables are not those of this version: {said}. Run `flask queue install --update` and "
             "`flask db -d migrations_queue upgrade`."
         )
-    if is_transient(error) or "disk is full" in said:
+    if is_transient(error) or any(trouble in said for trouble in _TROUBLE_OF_FILES):
         return f"The queue's database says: {said}."
     if is_outage(error) or isinstance(error, PoolTimeoutError):
         return (

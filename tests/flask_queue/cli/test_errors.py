@@ -100,6 +100,16 @@ def test_a_database_that_somebody_else_holds_is_told_as_such(run: Run, db: SQLAl
 
 
 @pytest.mark.databases("sqlite")
+def test_a_file_that_is_no_database_is_told_as_such(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("Buy milk. " * 1000)
+    app = make_app(SQLALCHEMY_BINDS={"queue": f"sqlite:///{file}"})
+    for command in COMMANDS_WITH_TABLES:
+        result = app.test_cli_runner().invoke(args=["queue", *command], catch_exceptions=False)
+        assert_one_sentence(result, "says: file is not a database.", command)
+
+
+@pytest.mark.databases("sqlite")
 def test_a_database_that_does_not_answer_is_one_sentence(make_app: Callable[..., Flask]) -> None:
     app = make_app(SQLALCHEMY_BINDS={"queue": "sqlite:////nowhere/at/all.sqlite3"})
     for command in COMMANDS_WITH_TABLES:
