@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import make_url
+from sqlalchemy.exc import NoSuchModuleError
 
 from app.environment import ROOT, ConfigurationError, read
 
@@ -116,6 +117,13 @@ def _placed(setting: str, text: str) -> str:
         url = make_url(text)
     except Exception as error:
         raise ConfigurationError(f"{setting} is {text!r}, which is no database URL: {error}") from error
+    try:
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ImportError) as error:
+        raise ConfigurationError(
+            f"{setting} is {url.render_as_string()!r}, and there is no driver for it: {error}. Install that, or name another "
+            "one, as in postgresql+psycopg://… and mysql+pymysql://…"
+        ) from error
     if not url.drivername.startswith("sqlite") or url.database in (None, "", ":memory:") or "uri" in url.query:
         return text
     path = ROOT / str(url.database)

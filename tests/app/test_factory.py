@@ -175,6 +175,14 @@ def test_what_is_no_database_address_is_refused_by_name(root: Path, monkeypatch:
         configured()
 
 
+@pytest.mark.parametrize("kind", ["mysql+nothing", "nothing", "mssql+pymssql"])
+def test_a_database_without_a_driver_is_refused_by_name(root: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv("SQLALCHEMY_BINDS_QUEUE", f"{kind}://root:secret@h/q")
+    with pytest.raises(ConfigurationError, match=r"SQLALCHEMY_BINDS_QUEUE is .*there is no driver for it") as refused:
+        configured()
+    assert "secret" not in refused.value.message
+
+
 def test_credentials_of_the_backup_stay_in_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITESTREAM_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("LITESTREAM_SECRET_ACCESS_KEY", "secret")
