@@ -25,7 +25,7 @@ def inline() -> Iterator[None]:
     """Inside the block `enqueue` runs the job at once, in the caller's thread and context, and lets its errors out.
 
     Arguments travel as they would through the database; nothing is written, and `wait`, `at`, retries and concurrency rules are
-    left out of account.
+    left out of account. Where an event loop runs in that thread, coroutines run in another one.
 
     :raises NotInitialized: when the application has no queue.
     """

@@ -7,7 +7,7 @@ import functools
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 
 from flask_queue import FlaskQueue, testing
 from flask_queue.errors import NotInitialized
@@ -30,6 +30,26 @@ def test_coroutines_run_inline_also_those_that_do_not_look_like_any(app: Flask, 
         queue.job(name="plain")(function).enqueue("plain")
         queue.job(name="wrapped")(wrapped).enqueue("wrapped")
     assert ran == ["plain", "wrapped"]
+
+
+@pytest.mark.behaviour("D1")
+def test_coroutines_run_where_an_event_loop_runs_already(app: Flask, queue: FlaskQueue) -> None:
+    """A view's, or that of an asynchronous test."""
+    ran: list[str] = []
+
+    @queue.job
+    async def job(name: str) -> None:
+        await asyncio.sleep(0)
+        ran.append(f"{name} in {current_app.name}")
+
+    async def test() -> int:
+        with testing.inline():
+            job.enqueue("inline")
+        job.enqueue("drained")
+        return testing.drain()
+
+    assert asyncio.run(test()) == 1
+    assert ran == [f"inline in {app.name}", f"drained in {app.name}"]
 
 
 @pytest.mark.behaviour("A1")

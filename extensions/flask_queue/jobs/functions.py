@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def default_name(function: Callable[..., Any]) -> str:
@@ -78,4 +82,14 @@ def complete(given: Any) -> None:
     if isinstance(given, Generator | AsyncGenerator):
         raise TypeError(f"The job's function gave a {type(given).__name__}, of which nothing has run: leave out its `yield`.")
     if asyncio.iscoroutine(given):
-        asyncio.run(given)
+        run_to_its_end(given)
+
+
+def run_to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on an event loop of its own; in another thread where one runs in this already, a view's or a test's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        return beside.submit(copy_context().run, asyncio.run, coroutine).result()

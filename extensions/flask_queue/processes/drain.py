@@ -9,6 +9,7 @@ from itertools import count
 
 from ..config import DispatcherOptions
 from ..errors import JobTimeoutError
+from ..jobs.functions import run_to_its_end
 from ..models.process import Kind
 from ..operations.claim import Claim
 from ..operations.selectors import Selector
@@ -107,7 +108,7 @@ class Drain(Process):
             if self.quitting:  # told to just before it could be interrupted
                 return None
             if self._accounts.is_async(claim):
-                return asyncio.run(self._perform_async(claim))
+                return run_to_its_end(self._perform_async(claim))
             return self._perform_here(claim)
         except Interruption:
             return None
