@@ -21,6 +21,8 @@ from .database import CHANNEL, Database, is_session_ours
 #: How long a sender trusts its list of the workers of this host, in seconds.
 _LISTING_TTL = 0.5
 _MESSAGE = b"\0"
+#: How often the folder is made before it is given up: the last worker that ends removes it, while another one may be starting.
+_TRIES = 5
 
 
 def _folder(database: Database) -> str:
@@ -101,6 +103,12 @@ class Listener:
         self._open_notifications()
 
     def _open_socket(self) -> None:
+        for _ in range(_TRIES):
+            with contextlib.suppress(FileNotFoundError):
+                self._bind_socket()
+                return
+
+    def _bind_socket(self) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._folder, mode=0o700)
         _check(self._folder)
@@ -195,6 +203,7 @@ class Listener:
         if self._address is not None:
             with contextlib.suppress(OSError):  # it is gone, or somebody else has something in its place
                 os.unlink(self._address)
+                os.rmdir(self._folder)  # unless others listen
             self._address = None
         if self._notifications is not None:
             with contextlib.suppress(Exception):

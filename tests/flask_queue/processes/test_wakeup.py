@@ -68,6 +68,35 @@ def test_an_announcement_reaches_every_listener_once(database: Database) -> None
     announcer.announce()
 
 
+def test_the_last_listener_removes_the_folder(database: Database, mail: Path) -> None:
+    first, last = Listener(database), Listener(database)
+    first.open()
+    last.open()
+    first.close()
+    assert len(list(mail.glob("*/*"))) == 1
+    last.close()
+    assert list(mail.iterdir()) == []
+
+
+@pytest.mark.behaviour("C14")
+def test_one_that_begins_to_listen_while_another_removes_the_folder_makes_it_again(
+    database: Database, mail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+
+    def remove_once(folder: str) -> None:
+        if not removed:
+            os.rmdir(folder)
+            removed.append(folder)
+
+    monkeypatch.setattr("flask_queue.wakeup._check", remove_once)
+    listener = Listener(database)
+    listener.open()
+    Announcer(database).announce()
+    assert has_mail(listener)
+    listener.close()
+
+
 def test_an_announcement_to_nobody_is_no_error(database: Database) -> None:
     Announcer(database).announce()
 
@@ -148,19 +177,14 @@ def test_the_mailbox_of_a_dead_process_is_removed(database: Database, mail: Path
     assert len(list(folder.iterdir())) == 1
     assert has_mail(alive)
     alive.close()
-    assert not list(folder.iterdir())
+    assert not list(mail.iterdir())
 
 
 def test_a_folder_of_somebody_else_is_not_used(database: Database, mail: Path, tmp_path: Path) -> None:
     """Anybody can make a folder, or a link, in the place for temporary files."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    probe = Listener(database)
-    probe.open()
-    [folder] = mail.iterdir()
-    probe.close()
-    folder.rmdir()
-    folder.symlink_to(elsewhere)
+    Path(_folder(database)).symlink_to(elsewhere)
     listener = Listener(database)
     listener.open()
     assert listener.descriptors() == []
