@@ -190,15 +190,26 @@ def test_what_is_small_or_thin_can_be_told_from_its_ground(
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("full", [False, True], ids=["empty", "full"])
 def test_every_page_fits_and_runs_no_strange_script(
-    browser: Browser, address: str, add: Callable[..., None], scheme: str, width: int, full: bool
+    browser: Browser,
+    address: str,
+    add: Callable[..., None],
+    add_failed: Callable[..., None],
+    scheme: str,
+    width: int,
+    full: bool,
 ) -> None:
     if full:
-        states = ("ready", "scheduled", "blocked", "failed", "finished")
-        row = {"name": HOSTILE[:200], "queue_name": "mail", "arguments": f'["{HOSTILE}"]'}
-        add(*({**row, "id": number + 1, "state": states[number % 5]} for number in range(40)))
+        states = ("ready", "scheduled", "blocked", "finished")
+        row = {"name": HOSTILE[:200], "queue_name": HOSTILE[:80], "arguments": f'["{HOSTILE}"]'}
+        add(*({**row, "id": number + 1, "state": states[number % 4]} for number in range(40)))
+        add_failed(*({**row, "id": number, "error_class": HOSTILE[:200]} for number in range(50, 60)))
     tab = Tab(browser, address, viewport={"width": width, "height": 800}, color_scheme=scheme)
     for path in PAGES:
         page = tab.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"/{path} is too wide"
+        for table in page.locator(".card-table").all():
+            assert table.evaluate("element => element.scrollWidth <= element.clientWidth"), (
+                f"/{path} has a table that is too wide"
+            )
     assert tab.complaints == []
     tab.context.close()
