@@ -213,3 +213,15 @@ def test_every_page_fits_and_runs_no_strange_script(
             )
     assert tab.complaints == []
     tab.context.close()
+
+
+@pytest.mark.behaviour("P23")
+def test_on_a_phone_the_values_of_a_job_end_below_each_other(
+    browser: Browser, address: str, add_failed: Callable[..., None]
+) -> None:
+    add_failed({"id": 1, "queue_name": "a long name of a queue " * 3})
+    tab = Tab(browser, address, viewport={"width": 390, "height": 800})
+    cells = tab.goto("failed").locator("td[data-label]")
+    edges = {round(cell.bounding_box()["x"] + cell.bounding_box()["width"]) for cell in cells.all()}  # type: ignore[index]
+    assert (cells.count(), len(edges)) == (4, 1)
+    tab.context.close()
