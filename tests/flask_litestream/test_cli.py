@@ -253,6 +253,20 @@ def test_restore_never_overwrites_unless_forced(backed_up: Stage) -> None:
         assert backed_up.verify().ok
 
 
+@pytest.mark.parametrize("options", [[], ["--if-replica-exists"]])
+def test_a_forced_restore_that_finds_no_backup_leaves_the_database_alone(backed_up: Stage, options: list[str]) -> None:
+    shutil.rmtree(backed_up.replica("primary"))
+    backed_up.flask("restore", "primary", "--force", *options)
+    assert backed_up.rows(backed_up.path("primary")) == [1, 2]
+    assert list(backed_up.folder.glob(".restore-*")) == []
+
+
+def test_restore_over_another_database_is_refused_while_litestream_runs(live: Stage) -> None:
+    ended = live.flask("restore", "primary", "--force", "-o", str(live.path("queue")))
+    assert ended.exit_code == 1
+    assert "Stop it, and all that uses it, first." in ended.stderr
+
+
 def test_after_going_back_in_time_replication_goes_on_from_there(stage: Stage) -> None:
     """Litestream sees by itself that the file is another; the replica's later transactions do not come back."""
     with stage.running():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from .group import as_json, backups, litestream_cli, say_if_off
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The new file; by default the database itself.")
 @click.option("--timestamp", help="The state at a moment, like 2026-11-24T03:41:00Z.")
 @click.option("--txid", help="The state after a transaction, as `flask litestream ltx` lists them.")
-@click.option("--force", is_flag=True, help="Overwrite the file. Stop everything that uses it first.")
+@click.option("--force", is_flag=True, help="Overwrite the file, once the copy is whole. Stop all that uses it first.")
 @click.option("--dry-run", is_flag=True, help="Say what would be restored, and write nothing.")
 @click.option("--if-db-not-exists", is_flag=True, help="Do nothing, successfully, if the file is there.")
 @click.option("--if-replica-exists", is_flag=True, help="Do nothing, successfully, if there is no backup.")
@@ -38,34 +41,20 @@ def restore_command(
     Beside the live database, to look something up:
       flask litestream restore primary -o /tmp/yesterday.sqlite3 --timestamp 2026-11-23T12:00:00Z
     """
+    if timestamp and txid:
+        raise click.UsageError("Give --timestamp or --txid, not both.")
     database = backups().database(name)
     target = Target((output or database.path).absolute(), _timestamp(timestamp), txid)
     if not options["dry_run"] and (options["force"] or not target.output.exists()):  # else Litestream leaves it alone
-        _check_place(target.output, database.path, force=options["force"])
-    chosen = [f"-{key.replace('_', '-')}" for key, wanted in options.items() if wanted]
-    summary = _restore(database.path, target, chosen)
+        _check_place(target.output, force=options["force"])
+    if _overwrites(target.output, options):
+        summary = _restore_over(database.path, target, _chosen({**options, "force": False}))
+    else:
+        summary = _restore(database.path, target, _chosen(options))
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
         click.echo(_restored_line(name, target, summary, dry_run=options["dry_run"]))
-
-
-def _check_place(output: Path, live: Path, *, force: bool) -> None:
-    """Refuse to write where what is there would go on with the old database."""
-    if output.resolve() == live.resolve() and backups().is_running():
-        raise AlreadyRunning("Litestream runs and would go on with the old database. Stop it, and all that uses it, first.")
-    if output.exists():
-        return  # Litestream removes it with all that belongs to it
-    left = [path for path in (output.with_name(output.name + end) for end in ("-wal", "-shm", "-journal")) if path.exists()]
-    if force:
-        for path in left:
-            path.unlink()
-    elif left:
-        raise click.ClickException(
-            f"{output} is gone, but {' and '.join(path.name for path in left)} of it is there, which SQLite would put into the "
-            "restored database. That may hold the last transactions: move it away, or give --force to delete it. "
-            "Nothing was restored."
-        )
 
 
 def _timestamp(text: str | None) -> str | None:
@@ -75,14 +64,57 @@ def _timestamp(text: str | None) -> str | None:
         raise click.BadParameter(f"It {error}", param_hint="--timestamp") from error
 
 
-def _restore(database: Path, target: Target, chosen: list[str]) -> dict[str, Any]:
-    if target.timestamp and target.txid:
-        raise click.UsageError("Give --timestamp or --txid, not both.")
-    check = [] if "-dry-run" in chosen else ["-integrity-check", "quick"]
-    try:
-        return backups().commands.restore(
-            database, target, options=[*chosen, *check], timeout=backups().settings.timeouts.restore
+def _check_place(output: Path, *, force: bool) -> None:
+    """Refuse to write where what is there would go on with the old database."""
+    live = {database.path.resolve() for database in backups().databases}
+    if output.resolve() in live and backups().is_running():
+        raise AlreadyRunning("Litestream runs and would go on with the old database. Stop it, and all that uses it, first.")
+    left = [] if force or output.exists() else _left_by(output)
+    if left:
+        raise click.ClickException(
+            f"{output} is gone, but {' and '.join(path.name for path in left)} of it is there, which SQLite would put into the "
+            "restored database. That may hold the last transactions: move it away, or give --force to delete it. "
+            "Nothing was restored."
         )
+
+
+def _left_by(path: Path) -> list[Path]:
+    """What stands beside a database and belongs to it."""
+    return [beside for end in ("-wal", "-shm", "-journal") if (beside := path.with_name(path.name + end)).exists()]
+
+
+def _overwrites(output: Path, options: Mapping[str, bool]) -> bool:
+    skipped = options["if_db_not_exists"] and output.exists()
+    return options["force"] and not options["dry_run"] and not skipped and not output.is_dir()
+
+
+def _chosen(options: Mapping[str, bool]) -> list[str]:
+    check = [] if options["dry_run"] else ["-integrity-check", "quick"]
+    return [*(f"-{key.replace('_', '-')}" for key, wanted in options.items() if wanted), *check]
+
+
+def _restore_over(database: Path, target: Target, chosen: list[str]) -> dict[str, Any]:
+    """Restore beside the old file, and put the copy in its place when it is whole.
+
+    Litestream's own -force removes the old file first, also where there turns out to be nothing to restore.
+    """
+    final = target.output.resolve()
+    partial = final.with_name(f".restore-{uuid.uuid4().hex}.partial")
+    try:
+        summary = _restore(database, replace(target, output=partial), chosen)
+        if partial.exists():  # else there is no backup, which --if-replica-exists allows
+            for path in _left_by(final):
+                path.unlink()
+            os.replace(partial, final)
+    finally:
+        for leftover in final.parent.glob(f"{partial.name}*"):
+            leftover.unlink(missing_ok=True)
+    return {**summary, "db_path": str(target.output)} if summary else summary
+
+
+def _restore(database: Path, target: Target, chosen: list[str]) -> dict[str, Any]:
+    try:
+        return backups().commands.restore(database, target, options=chosen, timeout=backups().settings.timeouts.restore)
     except CommandTimedOut:
         target.output.with_name(f"{target.output.name}.tmp").unlink(missing_ok=True)
         raise
