@@ -114,7 +114,7 @@ class Commands:
 
 def document_in(written: str) -> Any:
     """Return the JSON document in what a command wrote; a user's own file may let the log into it, line by line."""
-    lines = written.splitlines()
+    lines = written.split("\n")  # a path may hold what else counts as the end of a line
     for index, line in enumerate(lines):
         if line in ("{", "[", "{}", "[]"):
             return json.JSONDecoder().raw_decode("\n".join(lines[index:]))[0]

@@ -83,12 +83,22 @@ def _generated(settings: Settings) -> Configuration:
     }
     return Configuration(
         path=settings.places.directory / "litestream.json",
-        text=json.dumps(_document(settings), indent=2) + "\n",
+        text=_as_yaml(_document(settings)),
         generated=True,
         databases=settings.databases,
         socket=settings.places.socket,
         added={**_variables(settings), **secrets},
     )
+
+
+#: What YAML would refuse or take for a line break where it stands as itself.
+_NOT_AS_ITSELF = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+def _as_yaml(document: Mapping[str, object]) -> str:
+    """JSON that is YAML too: there a character beyond 16 bits, like an emoji, cannot be written as two halves."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _NOT_AS_ITSELF.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _document(settings: Settings) -> dict[str, object]:
@@ -98,7 +108,7 @@ def _document(settings: Settings) -> dict[str, object]:
         "socket": {"enabled": True, "path": str(settings.places.socket), "permissions": 0o600},
         "snapshot": {"interval": streaming.snapshot_interval, "retention": streaming.snapshot_retention},
         # Less than the time until SIGKILL, so that a last sync which cannot succeed still ends by itself.
-        "shutdown-sync-timeout": f"{settings.timeouts.stop / 2:g}s",
+        "shutdown-sync-timeout": f"{max(1, round(settings.timeouts.stop * 500))}ms",
         "dbs": [_entry(database, streaming.sync_interval) for database in settings.databases],
     }
     if streaming.metrics_address:

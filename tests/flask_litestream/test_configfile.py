@@ -24,7 +24,7 @@ def test_the_generated_file_says_what_the_settings_say(make_stage: Callable[...,
         "logging": {"level": "warn", "type": "json", "stderr": True},
         "socket": {"enabled": True, "path": f"{stage.folder}/litestream/litestream.sock", "permissions": 0o600},
         "snapshot": {"interval": "24h", "retention": "168h"},
-        "shutdown-sync-timeout": "1s",
+        "shutdown-sync-timeout": "1000ms",
         "dbs": [
             {
                 "path": str(stage.path(name)),
@@ -39,6 +39,18 @@ def test_the_generated_file_says_what_the_settings_say(make_stage: Callable[...,
 def test_litestream_reads_the_generated_file(stage: Stage) -> None:
     commands = stage.backups.commands
     assert set(commands.status()) == {str(stage.path("primary")), str(stage.path("queue"))}
+
+
+def test_litestream_reads_paths_with_any_character(make_stage: Callable[..., Stage], folder: Path) -> None:
+    path = folder / "é \U0001f600 \x7f\x85\u2028 \\ \"'#: .sqlite3"
+    stage = make_stage(LITESTREAM_DATABASES={"primary": {"path": str(path), "replica": str(folder / "b\U0001f600")}})
+    assert list(stage.backups.commands.status()) == [str(path)]
+    assert [entry["path"] for entry in json.loads(stage.backups.configuration.text)["dbs"]] == [str(path)]
+
+
+@pytest.mark.parametrize("seconds", [0.0001, 8, 2_000_000])
+def test_litestream_reads_every_timeout(make_stage: Callable[..., Stage], seconds: float) -> None:
+    assert make_stage(LITESTREAM_STOP_TIMEOUT=seconds).backups.commands.status()
 
 
 def test_a_databases_own_sync_interval_comes_first(make_stage: Callable[..., Stage], folder: Path) -> None:
