@@ -81,7 +81,10 @@ class Backups:
         """Return a replicator, ready to start."""
         if not self.settings.enabled:
             raise NotRunnable
-        self.outcomes.watch(datetime.now(UTC))
+        try:
+            self.outcomes.watch(datetime.now(UTC))
+        except OSError as error:  # whether it can be started all the same, the start itself says
+            logger.error("Since when there are backups could not be written down: %s", error)
         return Replicator(self.settings, self.commands, self.lock_path)
 
     def take_lock(self) -> int:

@@ -94,7 +94,10 @@ class Replicator:
 
         :raises LitestreamError: if it does not start. Then nothing is left running.
         """
-        self.commands.configuration.write()
+        try:
+            self.commands.configuration.write()
+        except OSError as error:  # a full disk, or a folder of somebody else
+            raise StartFailed(f"Litestream could not be started: {error}.") from error
         _ = self.commands.executable  # a missing program is the starter's mistake, not one to try again
         warn_of_old_sqlite(sqlite3.sqlite_version_info)
         self.state = State.STARTING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,8 +13,11 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+
+from flask_litestream.errors import StartFailed
 
 from ..harness.waiting import eventually
 from .stage import Stage, connected, process
@@ -200,6 +204,13 @@ def test_sync_without_litestream_says_so(stage: Stage) -> None:
     ended = stage.flask("sync", "primary")
     assert ended.exit_code == 1
     assert "Litestream does not answer: nothing is being replicated." in ended.stderr
+
+
+@pytest.mark.parametrize("timeout", ["nan", "inf", "0", "1e300"])
+def test_sync_waits_for_a_number_of_seconds_only(stage: Stage, timeout: str) -> None:
+    ended = stage.flask("sync", "--timeout", timeout)
+    assert ended.exit_code == 2
+    assert "'--timeout'" in ended.stderr
 
 
 def test_reset_forgets_local_state_and_is_refused_while_litestream_runs(stage: Stage) -> None:
@@ -399,6 +410,19 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(make_stage: Callable[...,
     assert ended.exit_code == 1
     assert "Not a directory" in ended.stderr
     assert "Traceback" not in ended.output
+
+
+def test_a_full_disk_is_a_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, *_: Any, **__: Any) -> NoReturn:
+        os.close(handle)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    ended = stage.flask("config")
+    assert (ended.exit_code, list(stage.folder.glob("litestream/.*"))) == (1, [])
+    assert f"No space left on device: '{stage.folder}/litestream/litestream.json'" in ended.stderr
+    with pytest.raises(StartFailed, match="No space left on device"), stage.running():
+        pass
 
 
 def test_a_database_restored_by_hand_keeps_its_integrity(backed_up: Stage) -> None:

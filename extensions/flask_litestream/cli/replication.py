@@ -46,9 +46,9 @@ def replicate_command(once: bool, force_snapshot: bool) -> None:
 
 @litestream_cli.command("sync")
 @click.argument("names", nargs=-1)
-@click.option("--timeout", type=click.FloatRange(min=1), help="Seconds to wait; by default LITESTREAM_VERIFY_WAIT.")
+@click.option("--timeout", type=click.IntRange(1, 86_400), help="Seconds to wait; by default LITESTREAM_VERIFY_WAIT.")
 @as_json
-def sync_command(names: Sequence[str], timeout: float | None, as_json: bool) -> None:
+def sync_command(names: Sequence[str], timeout: int | None, as_json: bool) -> None:
     """Copy what is new now, and wait for it.
 
     Without NAMES: every database. Litestream does this by itself every LITESTREAM_SYNC_INTERVAL; ask for it before you
