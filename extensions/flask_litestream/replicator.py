@@ -94,10 +94,6 @@ class Replicator:
 
         :raises LitestreamError: if it does not start. Then nothing is left running.
         """
-        try:
-            self.commands.configuration.write()
-        except OSError as error:  # a full disk, or a folder of somebody else
-            raise StartFailed(f"Litestream could not be started: {error}.") from error
         _ = self.commands.executable  # a missing program is the starter's mistake, not one to try again
         warn_of_old_sqlite(sqlite3.sqlite_version_info)
         self.state = State.STARTING
@@ -129,7 +125,7 @@ class Replicator:
             begun = time.monotonic()
             try:
                 ran = self._run_once()
-            except OSError as error:  # no lock can be had, or no process started
+            except OSError as error:  # no lock can be had, no file written, or no process started
                 self._note_end(f"could not be started: {error}")
                 ran = True
             if not ran:
@@ -181,6 +177,7 @@ class Replicator:
             return self._child
 
     def _popen(self, lock: int) -> subprocess.Popen[str]:
+        self.commands.configuration.write()  # each time: somebody may have tidied up since
         tether = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tether.py"))]
         return subprocess.Popen(
             [*tether, str(os.getpid()), str(self.settings.timeouts.stop), *self.commands.line("replicate")],

@@ -67,6 +67,14 @@ def test_a_killed_litestream_is_started_again(stage: Stage) -> None:
     assert has_ended(second)
 
 
+def test_a_restart_writes_the_file_that_somebody_removed(stage: Stage) -> None:
+    with replicating(stage, first_delay=0.1):
+        first = stage.daemon_pid()
+        stage.backups.configuration.path.unlink()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: other_pid(stage, first))
+
+
 def test_a_killed_tether_takes_litestream_with_it_and_both_are_started_again(stage: Stage) -> None:
     with replicating(stage, first_delay=0.1) as replicator:
         first, tether = stage.daemon_pid(), replicator.pid
