@@ -205,8 +205,9 @@ def written_row(path: Path, wait: float) -> Iterator[str]:
     try:
         with closing(_connect(path, wait)) as connection:
             _insert(connection, token)
-    except sqlite3.OperationalError as error:
-        raise Unproved("database_busy", f"No row could be written: {error}.") from error
+    except sqlite3.Error as error:
+        locked = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        raise Unproved("database_busy" if locked else "cannot_run", f"No row could be written: {error}.") from error
     try:
         yield token
     finally:

@@ -262,6 +262,16 @@ def test_a_writer_who_never_lets_go_makes_it_fail_in_time(make_stage: Callable[.
     assert result.duration < 3
 
 
+def test_a_row_that_cannot_be_written_for_another_reason_is_no_lock(live: Stage) -> None:
+    with connected(live.path("primary")) as connection:
+        connection.execute("CREATE TABLE _litestream_verification (id INTEGER PRIMARY KEY, token, created_at)")
+        connection.execute(
+            "CREATE TRIGGER no_more BEFORE INSERT ON _litestream_verification BEGIN SELECT RAISE(ABORT, 'no more'); END"
+        )
+    result = live.verify()
+    assert (result.reason, result.message) == ("cannot_run", "No row could be written: no more.")
+
+
 def test_a_lock_at_the_end_does_not_spoil_a_proof(live: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The row stays then; the next verification that finds it old enough sweeps it up."""
     monkeypatch.setattr("flask_litestream.verification.DELETE_WAIT", 0.1)
