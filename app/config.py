@@ -116,7 +116,8 @@ def _placed(setting: str, text: str) -> str:
     try:
         url = make_url(text)
     except Exception as error:
-        raise ConfigurationError(f"{setting} is {text!r}, which is no database URL: {error}") from error
+        # Without the text, which may hold a password.
+        raise ConfigurationError(f"{setting} is no database URL, like sqlite:///storage/news.sqlite3: {error}") from error
     try:
         url.get_dialect().import_dbapi()
     except (NoSuchModuleError, ImportError) as error:

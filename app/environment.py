@@ -108,4 +108,5 @@ def _parsed(name: str, value: str, parse: Parser) -> Any:
     try:
         return parse(value)
     except ValueError as error:
-        raise ConfigurationError(f"The environment variable {name} is {value!r}: {error}.") from None
+        shown = "cannot be used" if name in LITESTREAM else f"is {value!r}"  # a replica may hold a secret
+        raise ConfigurationError(f"The environment variable {name} {shown}: {error}.") from None

@@ -139,6 +139,8 @@ def _missing_places(places: Places) -> list[str]:
             f"{PREFIX}SOCKET would be {places.socket}, longer than the {LONGEST_SOCKET_PATH} bytes a socket's path may "
             f"have: set it to something shorter, like /run/myapp/litestream.sock."
         )
+    elif "$" in str(places.socket) and not places.config_path:
+        missing.append(f"{PREFIX}SOCKET would be {places.socket}: it has a $, which Litestream takes for a variable.")
     if places.executable and not os.access(places.executable, os.X_OK):
         missing.append(f"{PREFIX}BIN names {places.executable}, which is no program that can be executed.")
     if places.config_path and not places.config_path.is_file():

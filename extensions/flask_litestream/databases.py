@@ -72,6 +72,8 @@ def _each_file_once(files: Mapping[str, Path]) -> list[str]:
 
 
 def _wishes(value: object) -> dict[str, Wish]:
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):  # not repeated: it may hold secrets
+        raise ValueError("is a text that looks like JSON: parse it first.")
     if isinstance(value, str):
         value = [name.strip() for name in value.split(",")]
     if isinstance(value, Mapping):

@@ -105,6 +105,7 @@ def variable_part(name: str) -> str:
 
 def _from_text(text: str, database: str) -> Replica:
     if text.startswith("/"):
+        _check_folder(text)
         return Replica("file", _tidy(text), {"type": "file", "path": _tidy(text)}, {})
     settings, secrets = _url_without_secret(text, database)
     return Replica(_kind(urlsplit(text).scheme), _url_target(urlsplit(text), {}), settings, secrets)
@@ -145,8 +146,15 @@ def _check_place(kind: str, value: dict[str, object]) -> None:
     needed = {"file": "path", "sftp": "host", "webdav": "webdav-url"}.get(kind, "bucket")
     if not value.get(needed):
         raise ValueError(f"of type {kind} needs {needed}.")
-    if kind == "file" and not str(value["path"]).startswith("/"):
-        raise ValueError(f"must name an absolute folder, not {value['path']}.")
+    if kind == "file":
+        _check_folder(str(value["path"]))
+
+
+def _check_folder(path: str) -> None:
+    if not path.startswith("/"):
+        raise ValueError(f"must name an absolute folder, not {path}.")
+    if "$" in path:  # an unset one is nothing, and two folders that differ by it would be the same
+        raise ValueError("must name a folder without a $, which Litestream takes for a variable.")
 
 
 def _url_without_secret(text: str, database: str) -> tuple[dict[str, object], dict[str, str]]:
@@ -157,7 +165,11 @@ def _url_without_secret(text: str, database: str) -> tuple[dict[str, object], di
     if parts.scheme not in KINDS:
         raise ValueError(f"has the unknown scheme {parts.scheme}: Litestream knows {', '.join(KINDS)}.")
     if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
-        raise ValueError(f"must name an absolute folder, with three slashes: file:///{parts.netloc}{parts.path}")
+        raise ValueError(
+            f"must name an absolute folder, with three slashes: file:///{_without_password(parts.netloc)}{parts.path}"
+        )
+    if parts.scheme == "file":
+        _check_folder(parts.path)
     if parts.scheme not in ("file", "abs") and not parts.netloc:
         raise ValueError("names no bucket or host.")
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")

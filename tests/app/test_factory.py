@@ -183,6 +183,14 @@ def test_a_database_without_a_driver_is_refused_by_name(root: Path, monkeypatch:
     assert "secret" not in refused.value.message
 
 
+@pytest.mark.parametrize("name", ["SQLALCHEMY_DATABASE_URI", "LITESTREAM_REPLICA"])
+def test_no_message_repeats_what_may_hold_a_password(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, '{"url": "postgresql//me:hush@host/news",}')
+    with pytest.raises(ConfigurationError, match=name) as refused:
+        configured()
+    assert "hush" not in refused.value.message
+
+
 def test_credentials_of_the_backup_stay_in_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITESTREAM_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("LITESTREAM_SECRET_ACCESS_KEY", "secret")

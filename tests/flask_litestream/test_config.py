@@ -142,6 +142,16 @@ def test_a_socket_path_that_no_socket_can_have_is_refused_where_it_is_needed() -
     assert load(ENABLED=True, REPLICA="/mnt/b", SOCKET="/run/app.sock").places.socket == Path("/run/app.sock")
 
 
+def test_a_socket_path_with_a_variable_is_refused_where_it_is_needed() -> None:
+    [problem] = problems(ENABLED=True, REPLICA="/mnt/b", SOCKET="/run/$USER/litestream.sock")
+    assert problem.endswith("it has a $, which Litestream takes for a variable.")
+
+
+def test_json_that_nobody_parsed_is_refused_without_its_secrets() -> None:
+    text = '{"primary": {"replica": {"secret-access-key": "hush"}}}'
+    assert problems(DATABASES=text) == ["LITESTREAM_DATABASES is a text that looks like JSON: parse it first."]
+
+
 def test_a_program_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "litestream").write_text("not executable")
     [problem] = problems(ENABLED=True, REPLICA="/mnt/b", BIN=str(tmp_path / "litestream"))
