@@ -175,7 +175,7 @@ def _own_databases(document: Mapping[str, object], settings: Settings) -> Iterat
     names = {database.path: database.name for database in settings.databases}
     for entry in _entries(document):
         if entry.get("path"):
-            path = Path(str(entry["path"])).expanduser()
+            path = Path(os.path.normpath(Path(str(entry["path"])).expanduser()))  # without its .., as Litestream says it
             kind, target = describe(_replica_of(entry))
             name = names.setdefault(path, _free_name(path.stem, names.values()))
             yield Database(name, path, Replica(kind, target, {}, {}))

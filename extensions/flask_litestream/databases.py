@@ -6,6 +6,7 @@ Apart from the other settings because these depend on each other and on the appl
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def _wish(name: str, value: object) -> Wish:
     if extra := sorted(map(str, set(value) - {"path", "replica"})):
         raise ValueError(f"gives {name} the unknown key {extra[0]}: it takes path and replica.")
     try:
-        path = an_absolute_path(value["path"]) if value.get("path") else None
+        # Without its .., as Litestream says it.
+        path = Path(os.path.normpath(an_absolute_path(value["path"]))) if value.get("path") else None
     except ValueError as error:
         raise ValueError(f"gives {name} a path that {error}") from error
     return Wish(path, value.get("replica"))

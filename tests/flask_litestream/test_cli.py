@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -423,6 +424,12 @@ def test_a_full_disk_is_a_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch
     assert f"No space left on device: '{stage.folder}/litestream/litestream.json'" in ended.stderr
     with pytest.raises(StartFailed, match="No space left on device"), stage.running():
         pass
+
+
+def test_a_reader_who_has_enough_is_no_error(root: Path, stage: Stage) -> None:
+    shell = f"{shlex.join(stage.command('databases', '--json'))} | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=root, capture_output=True, text=True, timeout=30)
+    assert "Broken pipe" not in ended.stderr
 
 
 def test_a_database_restored_by_hand_keeps_its_integrity(backed_up: Stage) -> None:

@@ -142,6 +142,11 @@ def test_a_socket_path_that_no_socket_can_have_is_refused_where_it_is_needed() -
     assert load(ENABLED=True, REPLICA="/mnt/b", SOCKET="/run/app.sock").places.socket == Path("/run/app.sock")
 
 
+def test_a_path_is_taken_as_litestream_says_it() -> None:
+    [database] = load(DATABASES={"a": {"path": "/srv/./x/../a.sqlite3", "replica": "/m"}}).databases
+    assert database.path == Path("/srv/a.sqlite3")
+
+
 def test_a_socket_path_with_a_variable_is_refused_where_it_is_needed() -> None:
     [problem] = problems(ENABLED=True, REPLICA="/mnt/b", SOCKET="/run/$USER/litestream.sock")
     assert problem.endswith("it has a $, which Litestream takes for a variable.")

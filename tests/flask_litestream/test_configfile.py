@@ -131,9 +131,10 @@ def test_an_own_file_is_used_as_it_is(own: Callable[..., Stage]) -> None:
 
 def test_databases_of_an_own_file_are_called_after_the_binds_or_their_files(own: Callable[..., Stage]) -> None:
     stage = own(
-        "dbs: [{path: /srv/archive.db, replica: {path: /mnt/a}}, {path: $LITESTREAM_DATABASE_QUEUE, replica: {path: /b}}]"
+        "dbs: [{path: /x/../archive.db, replica: {path: /mnt/a}}, {path: $LITESTREAM_DATABASE_QUEUE, replica: {path: /b}}]"
     )
     assert [one.name for one in stage.backups.databases] == ["archive", "queue"]
+    assert stage.backups.databases[0].path == Path("/archive.db"), "as Litestream says it"
     assert stage.backups.control.path is None
 
 

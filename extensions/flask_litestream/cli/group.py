@@ -30,6 +30,8 @@ class LitestreamGroup(AppGroup):
         except CommandFailed as error:
             click.echo(f"Error: {error.reason}", err=True)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:  # whoever reads has enough: click ends in silence
+            raise
         except (LitestreamError, OSError) as error:  # the latter of a folder that is full, read-only or not ours
             raise click.ClickException(str(error)) from error
 
