@@ -172,6 +172,9 @@ def _url_without_secret(text: str, database: str) -> tuple[dict[str, object], di
         _check_folder(parts.path)
     if parts.scheme not in ("file", "abs") and not parts.netloc:
         raise ValueError("names no bucket or host.")
+    for key in parse_qs(parts.query):
+        if re.sub(r"(?<=[a-z])(?=[A-Z])", "-", key).lower() in SECRET_KEYS:
+            raise ValueError(f"has {key} in its URL: write it as a mapping instead, where secrets are kept apart.")
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
     if not colon or password.startswith("$"):
         return {"url": text}, {}

@@ -67,6 +67,8 @@ def test_nats_has_no_folders(shared: object) -> None:
         ("/mnt/$UNSET/x", r"must name a folder without a \$"),
         ("file:///mnt/${UNSET}/x", r"must name a folder without a \$"),
         ({"path": "/mnt/$UNSET/x"}, r"must name a folder without a \$"),
+        ("s3://b/x?region=r&sseCustomerKey=hush", "has sseCustomerKey in its URL: write it as a mapping"),
+        ("s3://b/x?secret-access-key=hush", "has secret-access-key in its URL: write it as a mapping"),
         ("s3:///x", "names no bucket or host"),
         (7, "must be a folder, a URL or a mapping"),
         ({"type": "s3", "bucket": "b", "sync_interval": "1s"}, r"unknown key sync_interval\. Did you mean sync-interval\?"),
