@@ -35,7 +35,8 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+    # An empty HOST is none: as an address it would be every address of the machine.
+    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT", "8000")
     parser.add_argument("--host", default=host, help=f"address to listen on, by default HOST or {host}")
     parser.add_argument("--port", default=port, type=_port, help=f"by default PORT or {port}; 0 is any free one")
     return parser.parse_args()

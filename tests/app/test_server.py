@@ -56,6 +56,10 @@ def test_host_and_port_come_from_the_command_line_before_the_environment(serve: 
     assert serve(HOST="127.0.0.3").address().startswith("http://127.0.0.3:")
 
 
+def test_an_empty_host_is_none(serve: Callable[..., Served]) -> None:
+    assert serve(HOST="").address().startswith("http://127.0.0.1:")
+
+
 def test_a_port_in_use_is_one_sentence_and_nothing_is_started(serve: Callable[..., Served]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
