@@ -63,7 +63,7 @@ def _refuse_old(path: Path) -> None:
 @lru_cache(maxsize=8)
 def _version(path: Path, _modified: int) -> str:
     try:
-        shown = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30, check=True)
+        shown = subprocess.run([path, "version"], capture_output=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise ExecutableNotFound(f"{path} is no litestream program that runs here: {error}.") from error
-    return shown.stdout.strip()
+    return shown.stdout.decode(errors="replace").strip()

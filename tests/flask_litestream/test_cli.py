@@ -273,6 +273,15 @@ def test_a_forced_restore_that_finds_no_backup_leaves_the_database_alone(backed_
     assert list(backed_up.folder.glob(".restore-*")) == []
 
 
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_restore_over_what_is_no_file_is_refused(backed_up: Stage, options: list[str]) -> None:
+    pipe = backed_up.folder / "pipe"
+    os.mkfifo(pipe)
+    ended = backed_up.flask("restore", "primary", "-o", str(pipe), *options)
+    assert (ended.exit_code, pipe.is_fifo()) == (1, True)
+    assert ended.stderr == f"Error: {pipe} is there and no file. Nothing was restored.\n"
+
+
 def test_restore_over_another_database_is_refused_while_litestream_runs(live: Stage) -> None:
     ended = live.flask("restore", "primary", "--force", "-o", str(live.path("queue")))
     assert ended.exit_code == 1

@@ -79,6 +79,11 @@ def test_one_that_is_new_enough_is_taken(tmp_path: Path, new: str) -> None:
     assert executable.find(fake(tmp_path / "bin", new))
 
 
+def test_a_program_that_says_something_else_is_taken_for_one_without_a_number(tmp_path: Path) -> None:
+    path = fake(tmp_path / "bin", "\\0377")
+    assert executable.find(path) == path
+
+
 def test_a_program_that_does_not_run_is_refused(tmp_path: Path) -> None:
     path = fake(tmp_path / "bin", "")
     path.write_text("#!/bin/sh\nexit 3\n")

@@ -45,6 +45,8 @@ def restore_command(
         raise click.UsageError("Give --timestamp or --txid, not both.")
     database = backups().database(name)
     target = Target((output or database.path).absolute(), _timestamp(timestamp), txid)
+    if target.output.exists() and not target.output.is_file():  # a device that is empty Litestream would replace
+        raise click.ClickException(f"{target.output} is there and no file. Nothing was restored.")
     if not options["dry_run"] and (options["force"] or not target.output.exists()):  # else Litestream leaves it alone
         _check_place(target.output, force=options["force"])
     if _overwrites(target.output, options):
@@ -85,7 +87,7 @@ def _left_by(path: Path) -> list[Path]:
 
 def _overwrites(output: Path, options: Mapping[str, bool]) -> bool:
     skipped = options["if_db_not_exists"] and output.exists()
-    return options["force"] and not options["dry_run"] and not skipped and not output.is_dir()
+    return options["force"] and not options["dry_run"] and not skipped
 
 
 def _chosen(options: Mapping[str, bool]) -> list[str]:
