@@ -189,6 +189,12 @@ def test_one_that_is_not_set_up_says_what_is_missing(make_stage: Callable[..., S
     assert "set LITESTREAM_REPLICA" in page
 
 
+def test_a_folder_that_cannot_be_written_is_told_on_the_page(make_stage: Callable[..., Stage], folder: Path) -> None:
+    (folder / "file").touch()
+    stage = without_queue(make_stage, LITESTREAM_DIRECTORY=str(folder / "file" / "below"))
+    assert "Not a directory" in as_user(stage, "boss").get("/litestream/").text
+
+
 def test_without_a_queue_it_shows_the_commands_instead_of_buttons(make_stage: Callable[..., Stage]) -> None:
     page = as_user(without_queue(make_stage), "boss").get("/litestream/").text
     assert "flask litestream verify primary" in page

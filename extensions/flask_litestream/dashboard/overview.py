@@ -99,7 +99,7 @@ def gather(backups: Backups, root: Path) -> Overview:
         listings = _listings(backups)
         daemon, live = _daemon(backups)
         txids = {path: one.get("local_txid") for path, one in backups.commands.status(LISTING_TIMEOUT).items()}
-    except LitestreamError as error:
+    except (LitestreamError, OSError) as error:  # the latter of a disk that is full, say
         return Overview(enabled, None, [], backups.restored_files(), str(error))
     last = backups.outcomes.all()
     views = [
@@ -200,5 +200,5 @@ def _listings(backups: Backups) -> dict[str, Listing]:
 def _ask(backups: Backups, name: str) -> Listing:
     try:
         return Listing(tuple(backups.ltx(name, timeout=LISTING_TIMEOUT)))
-    except LitestreamError as error:
+    except (LitestreamError, OSError) as error:
         return Listing(error=str(error))
