@@ -174,6 +174,7 @@ def test_a_litestream_that_does_not_run(make_stage: Callable[..., Stage]) -> Non
     assert "Litestream does not answer" in page
     assert "flask litestream replicate" in page
     assert page.count("not replicating") == 2
+    assert "ask again" in page
 
 
 def test_one_that_is_switched_off(make_stage: Callable[..., Stage]) -> None:
@@ -187,6 +188,7 @@ def test_one_that_is_not_set_up_says_what_is_missing(make_stage: Callable[..., S
     page = as_user(stage, "boss").get("/litestream/").text
     assert "Litestream is switched off" in page
     assert "set LITESTREAM_REPLICA" in page
+    assert "ask again" not in page
 
 
 def test_a_folder_that_cannot_be_written_is_told_on_the_page(make_stage: Callable[..., Stage], folder: Path) -> None:
