@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from flask_queue import FlaskQueue
-from flask_queue.database import Prepared, now
+from flask_queue.database import Prepared, is_lost_connection, now
 from flask_queue.database.driver import waiting_on
 from flask_queue.models import pauses
 
@@ -111,6 +111,20 @@ def test_a_block_that_raises_does_not_begin_what_was_sent(app: Flask, queue: Fla
         failing.start()
         failing.join(timeout=5)
         assert not failing.is_alive()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_connection_that_cannot_leave_its_pipeline_is_lost(app: Flask, queue: FlaskQueue) -> None:
+    """A server that hangs up leaves one behind now and then, and COPY always."""
+
+    def work(connection: Connection) -> None:
+        Prepared(lambda: text("COPY queue_pauses TO STDOUT")).send(connection, {})
+        COUNTED.rows(connection, {})
+
+    with pytest.raises(DBAPIError) as raised:
+        queue.database.transact(work)
+    assert is_lost_connection(raised.value)
+    assert paused(queue) == 0
 
 
 @pytest.mark.databases("postgresql")

@@ -41,7 +41,8 @@ def run(connection: Connection, text: str, values: Any, outcome: Callable[[Any],
             cursor.execute(text, values)
         return outcome(cursor)
     except dialect.loaded_dbapi.Error as error:
-        lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
+        driver = connection.connection.dbapi_connection
+        lost = dialect.is_disconnect(error, driver, cursor) or _is_left_open(driver)
         if lost:
             connection.invalidate(error)
         said = "; ".join([*(earlier for earlier, _ in ahead), text])  # any of them may be what failed
@@ -68,6 +69,11 @@ def _run_together(cursor: Any, ahead: Sequence[tuple[str, Values]], text: str, v
         for earlier in ahead:
             cursor.connection.cursor().execute(*earlier)
         cursor.execute(text, values)
+
+
+def _is_left_open(driver: Any) -> bool:
+    """Whether psycopg could not leave its pipeline, as it has not noticed yet that the server hung up. It runs nothing else."""
+    return bool(getattr(getattr(driver, "info", None), "pipeline_status", False))
 
 
 @contextmanager
