@@ -70,7 +70,7 @@ class FlaskQueue(Registry):
     # --- enqueuing --------------------------------------------------------------------------------
 
     def publish(self, handle: JobHandle) -> JobHandle:
-        """Enqueue a prepared call.
+        """Enqueue a prepared call. One that is in the queue already is left as it is.
 
         :raises ArgumentError: when an argument cannot travel.
         :raises ConcurrencyKeyError: when the key function raises.

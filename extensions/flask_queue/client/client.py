@@ -18,8 +18,9 @@ from ..errors import EnqueueError, MissingTables, QueueError
 from ..events import Events
 from ..jobs import arguments
 from ..jobs.definition import CallOptions, Definitions
-from ..operations.enqueue import NewJob, NewJobs, enqueue, enqueue_many, is_delay, is_single
+from ..operations.enqueue import NewJob, enqueue, enqueue_many, is_delay, is_single
 from ..wakeup import Announcer
+from .batch import Batch
 from .handle import JobHandle
 from .references import MappedReferences
 from .transactions import on_commit
@@ -28,14 +29,6 @@ T = TypeVar("T")
 
 #: How much of a call, in characters, an error shows.
 SHOWN_CALL = 200
-
-
-@dataclass
-class _Batch:
-    """Calls that go one way, and what will be written of each."""
-
-    handles: list[JobHandle] = field(default_factory=list)
-    jobs: NewJobs = field(default_factory=NewJobs)
 
 
 class Interceptor(Protocol):
@@ -74,20 +67,21 @@ class Client:
     # --- enqueuing --------------------------------------------------------------------------------
 
     def publish(self, handle: JobHandle) -> JobHandle:
-        """Enqueue a prepared call as its options say.
+        """Enqueue a prepared call as its options say. One that is in the queue already is left as it is.
 
         :raises QueueError: what `new_job` raises; an `EnqueueError` when the database refuses.
         """
         job = self.new_job(handle.bind(self))
         options = handle.options
         assert options is not None
+        if handle.enqueued:
+            return handle
         if self.interceptor is not None:
             self.interceptor(self, handle, job)
-            return handle
-        if options.transactional:
+        elif options.transactional:
             self._insert_in_session(handle, job)
         elif self._waits_for_commit(options.after_commit):
-            on_commit(self.session(), lambda: self._insert(handle, job))
+            on_commit(self.session(), lambda: self._insert_unless_enqueued(handle, job))
         else:
             self._insert(handle, job)
         return handle
@@ -125,6 +119,10 @@ class Client:
             else None,
         )
 
+    def _insert_unless_enqueued(self, handle: JobHandle, job: NewJob) -> None:
+        if not handle.enqueued:  # the same handle may have been given to another call of the transaction
+            self._insert(handle, job)
+
     def _insert(self, handle: JobHandle, job: NewJob) -> None:
         self._refuse_to_wait_for_ourselves()
         write = self.database.alone if is_single(job) else self.database.transact
@@ -158,7 +156,7 @@ class Client:
             are not counted.
         :raises EnqueueError: when a handle is given twice. It would lead to the second of two jobs only.
         """
-        batches: dict[Callable[[_Batch], int], _Batch] = {}
+        batches: dict[Callable[[Batch], int], Batch] = {}
         options: CallOptions | None = None
         try:
             for handle in handles:
@@ -168,7 +166,7 @@ class Client:
                 if handle.options is not options:  # mostly they are those of one job
                     options = handle.options
                     assert options is not None
-                    batch = batches.setdefault(self._way_of(options), _Batch())
+                    batch = batches.setdefault(self._way_of(options), Batch())
                 batch.handles.append(handle)
                 batch.jobs.append(job)
         except AttributeError as error:  # to look at each of them would take longer
@@ -192,36 +190,36 @@ class Client:
             "for each. Nothing was written."
         )
 
-    def _way_of(self, options: CallOptions) -> Callable[[_Batch], int]:
+    def _way_of(self, options: CallOptions) -> Callable[[Batch], int]:
         if self.interceptor is not None:
             return self._intercept_many
         if options.transactional:
             return self._insert_many_in_session
         return self._insert_many_on_commit if self._waits_for_commit(options.after_commit) else self._insert_many
 
-    def _intercept_many(self, batch: _Batch) -> int:
+    def _intercept_many(self, batch: Batch) -> int:
         assert self.interceptor is not None
         for handle, job in zip(batch.handles, batch.jobs, strict=True):
             self.interceptor(self, handle, job)
         return sum(handle.enqueued for handle in batch.handles)
 
-    def _insert_many(self, batch: _Batch) -> int:
+    def _insert_many(self, batch: Batch) -> int:
         self._refuse_to_wait_for_ourselves()
         ids = self.enqueuing(lambda: self.database.transact(lambda connection: enqueue_many(connection, batch.jobs)))
         self._tell_many(batch, ids)
-        return _stored(batch, ids)
+        return batch.stored(ids)
 
-    def _insert_many_on_commit(self, batch: _Batch) -> int:
-        on_commit(self.session(), lambda: self._insert_many(batch))
+    def _insert_many_on_commit(self, batch: Batch) -> int:
+        on_commit(self.session(), lambda: self._insert_many(batch.left()))
         return len(batch.handles)
 
-    def _insert_many_in_session(self, batch: _Batch) -> int:
+    def _insert_many_in_session(self, batch: Batch) -> int:
         session = self._shared_session()
         ids = self.enqueuing(lambda: enqueue_many(session.connection(), batch.jobs))
-        on_commit(session, lambda: self._tell_many(batch, ids), otherwise=lambda: _stored(batch, [None] * len(ids)))
-        return _stored(batch, ids)
+        on_commit(session, lambda: self._tell_many(batch, ids), otherwise=batch.forget)
+        return batch.stored(ids)
 
-    def _tell_many(self, batch: _Batch, ids: Sequence[int | None]) -> None:
+    def _tell_many(self, batch: Batch, ids: Sequence[int | None]) -> None:
         if not all(map(is_delay, batch.jobs.column("wait"))):
             self.announcer.announce()
         self.events.emit("enqueue_all", job_ids=ids, size=sum(job_id is not None for job_id in ids))
@@ -279,13 +277,6 @@ class Client:
         if is_news(result):
             self.announcer.announce()
         return result
-
-
-def _stored(batch: _Batch, ids: Sequence[int | None]) -> int:
-    """Tell handles how it went; how many were enqueued."""
-    for handle, job_id in zip(batch.handles, ids, strict=True):
-        handle.stored(job_id)
-    return sum(handle.enqueued for handle in batch.handles)
 
 
 def _has_written(session: Session) -> bool:

@@ -154,6 +154,13 @@ def test_a_handle_of_a_row_cannot_be_enqueued_again(app: Flask, queue: FlaskQueu
     assert len(tables.jobs()) == 1
 
 
+@pytest.mark.databases("sqlite")
+def test_what_is_in_the_queue_is_not_published_once_more(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
+    handle = plain(queue).enqueue(1)
+    assert queue.publish(handle) is handle
+    assert len(tables.jobs()) == 1
+
+
 @pytest.mark.behaviour("G3")
 @pytest.mark.parametrize("option", [None, "after_commit", "transactional"])
 def test_a_handle_given_twice_is_refused_before_anything_is_written(

@@ -275,6 +275,23 @@ def test_many_jobs_wait_for_the_commit_too(two: Flask, db: SQLAlchemy, pages: Pa
     assert all(handle.enqueued for handle in handles)
 
 
+@pytest.mark.behaviour("A5", "G3")
+@pytest.mark.databases("sqlite")
+def test_a_handle_that_several_calls_of_a_transaction_are_given_is_written_once(
+    two: Flask, db: SQLAlchemy, pages: Pages, queue: FlaskQueue, tables: Tables
+) -> None:
+    later = plain(queue, after_commit=True)
+    one, other = later.build(1), later.build(2)
+    pages.write()
+    queue.publish(one)
+    queue.enqueue_all([one, other])
+    queue.enqueue_all([other])
+    queue.publish(other)
+    db.session.commit()
+    assert [row.arguments for row in tables.jobs()] == ["[1]", "[2]"]
+    assert [one.id, other.id] == [row.id for row in tables.jobs()]
+
+
 @pytest.mark.behaviour("A5", "A4")
 @pytest.mark.databases("sqlite")
 def test_an_error_after_the_commit_is_told_and_keeps_no_other_job_away(
@@ -352,6 +369,22 @@ def test_a_job_can_share_the_fate_of_the_data(
     handle = inside.enqueue(2)
     db.session.commit()
     assert (pages.count(), handle.status) == (1, "ready")
+
+
+@pytest.mark.behaviour("A5")
+def test_what_was_rolled_back_can_be_enqueued_again(
+    one: Flask, db: SQLAlchemy, job: JobDefinition[[int], None], queue: FlaskQueue, tables: Tables
+) -> None:
+    """As a transaction is that is tried again. What is in the queue stays as it is."""
+    inside = job.using(transactional=True)
+    handles = [inside.build(1), inside.build(2)]
+    for end in (db.session.rollback, db.session.commit, db.session.commit):
+        queue.publish(handles[0])
+        queue.enqueue_all(handles)
+        assert all(handle.enqueued for handle in handles)
+        end()
+        assert all(handle.enqueued for handle in handles) is (end != db.session.rollback)
+    assert [row.arguments for row in tables.jobs()] == ["[1]", "[2]"]
 
 
 @pytest.mark.behaviour("A5")
