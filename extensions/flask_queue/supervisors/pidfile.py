@@ -25,8 +25,12 @@ class Pidfile:
         """
         if self.path is not None:
             self._descriptor = self._lock(self.path)
-            os.truncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            try:
+                os.truncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            except OSError as error:  # the disk is full
+                self.__exit__()
+                raise _impossible(self.path, "written", error) from error
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -48,9 +52,12 @@ class Pidfile:
             descriptor = self._open(path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 os.close(descriptor)
                 raise _already_running(path) from None
+            except OSError as error:  # on a network's file system, which may have no locks
+                os.close(descriptor)
+                raise _impossible(path, "locked", error) from error
             if _is_same(descriptor, path):
                 return descriptor
             os.close(descriptor)  # its owner removed it while we waited for the lock
@@ -65,8 +72,7 @@ class Pidfile:
         except OSError as error:
             if isinstance(error, PermissionError) and os.path.isfile(path):
                 raise _already_running(path) from None  # another user's
-            reason = error.strerror or type(error).__name__
-            raise ConfigurationError(f"QUEUE_PIDFILE is {str(path)!r}, which cannot be written: {reason}.") from error
+            raise _impossible(path, "written", error) from error
 
 
 def _is_same(descriptor: int, path: Path) -> bool:
@@ -74,6 +80,11 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
         return False
+
+
+def _impossible(path: Path, what: str, error: OSError) -> ConfigurationError:
+    reason = error.strerror or type(error).__name__
+    return ConfigurationError(f"QUEUE_PIDFILE is {str(path)!r}, which cannot be {what}: {reason}.")
 
 
 def _already_running(path: Path) -> AlreadyRunning:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,29 @@ def test_a_place_where_no_file_can_be_is_said(tmp_path: Path, path: str, reason:
 def test_a_device_is_no_place_for_it() -> None:
     with pytest.raises(ConfigurationError, match="QUEUE_PIDFILE is '/dev/null', which cannot be written: Not a regular file"):
         Pidfile(Path(os.devnull)).__enter__()
+
+
+def test_a_disk_without_room_for_it_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "queue.pid"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # there is room for empty files only
+    try:
+        with pytest.raises(ConfigurationError, match=rf"QUEUE_PIDFILE is '{path}', which cannot be written: File too large\."):
+            Pidfile(path).__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not path.exists()
+    with Pidfile(path):
+        pass
+
+
+def test_a_place_without_locks_is_no_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(ConfigurationError, match=r"queue\.pid', which cannot be locked: No locks available\."):
+        Pidfile(tmp_path / "queue.pid").__enter__()
 
 
 def test_only_its_creator_removes_it(tmp_path: Path) -> None:
