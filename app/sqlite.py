@@ -3,12 +3,10 @@
 The queue's engine is not touched here: `flask_queue` opens it the same way itself.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, event
+from sqlalchemy import event
 
 from app.extensions import db
 
@@ -34,18 +32,3 @@ def _open(connection: Any, _record: Any) -> None:
     for pragma in PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
-
-
-@contextmanager
-def foreign_keys_off(connection: Connection) -> Iterator[None]:
-    """Let a migration rebuild tables: SQLite would otherwise delete the rows that refer to the one it replaces."""
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    connection.commit()
-    try:
-        yield
-    finally:
-        connection.rollback()
-        connection.exec_driver_sql("PRAGMA foreign_keys = ON")

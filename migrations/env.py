@@ -1,17 +1,21 @@
 """How Alembic reaches the primary database: the application's tables, and nothing else that may live beside them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging.config import fileConfig
 from typing import Any, Literal
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 
 from app.database import Moment
 from app.extensions import db
-from app.sqlite import foreign_keys_off
 
 # Tables in the same database that others look after: Litestream's, and the queue's where it has none of its own.
 FOREIGN_PREFIXES = ("_litestream_", "queue_", "alembic_version")
+# How long an upgrade waits for another one to end where that has to be said (MariaDB, MySQL), in seconds.
+PATIENCE = 3600
 
 fileConfig(context.config.config_file_name or "", disable_existing_loggers=False)
 
@@ -45,6 +49,8 @@ def options() -> dict[str, Any]:
         "include_object": include_object,
         "render_item": render_item,
         "process_revision_directives": skip_empty_revision,
+        # All or nothing, wherever the database can: MariaDB and MySQL cannot.
+        "transactional_ddl": db.engine.dialect.name in ("sqlite", "postgresql"),
         **current_app.extensions["migrate"].configure_args,
     }
 
@@ -58,10 +64,31 @@ def run_offline() -> None:
 
 
 def run_online() -> None:
-    with db.engine.connect() as connection, foreign_keys_off(connection):
+    with db.engine.connect() as connection:
         context.configure(connection=connection, **options())
-        with context.begin_transaction():
+        with turn(connection), context.begin_transaction():
             context.run_migrations()
+
+
+@contextmanager
+def turn(connection: Connection) -> Iterator[None]:
+    """Wait until no other upgrade is running: several machines may be deployed at once, each with its `flask db upgrade`."""
+    execute = connection.exec_driver_sql
+    match connection.dialect.name:
+        case "postgresql":
+            execute("SELECT pg_advisory_xact_lock(hashtext('alembic_version'))")
+            yield
+        case "sqlite":
+            execute("PRAGMA foreign_keys = OFF")  # a table that is rebuilt would take the rows that refer to it along
+            execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                execute("PRAGMA foreign_keys = ON")
+        case _:
+            connection.detach()  # so that it is closed at the end, and the lock is gone with it
+            execute(f"SELECT GET_LOCK(MD5(CONCAT(DATABASE(), '.alembic_version')), {PATIENCE})")
+            yield
 
 
 if context.is_offline_mode():

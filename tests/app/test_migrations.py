@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
-from app import migrations
+from app import create_app, migrations
 from app.environment import ROOT
 from app.extensions import db
 
@@ -87,6 +90,29 @@ def test_the_seed_and_the_pages_work_on_each_database(empty_site: Site) -> None:
     client = empty_site.app.test_client()
     for path in ("/", "/newest", "/posts/1", "/users/admin"):
         assert client.get(path).status_code == 200
+
+
+def upgrade_with_the_others(config: dict[str, Any], everybody: Barrier) -> None:
+    """In a process of its own, as Alembic is set up for one upgrade in each."""
+    app = create_app(config)
+    everybody.wait()
+    result = Site(app).flask("db", "upgrade")
+    assert result.exit_code == 0, result.output
+
+
+def test_several_machines_may_upgrade_at_once(app_config: dict[str, Any], empty_site: Site) -> None:
+    with empty_site.app.app_context():
+        urls = {bind: engine.url.render_as_string(hide_password=False) for bind, engine in db.engines.items()}
+    config = app_config | {"SQLALCHEMY_DATABASE_URI": urls[None], "SQLALCHEMY_BINDS_QUEUE": urls["queue"]}
+    processes = multiprocessing.get_context("spawn")
+    everybody = processes.Barrier(4, timeout=60)
+    upgrades = [processes.Process(target=upgrade_with_the_others, args=(config, everybody)) for _ in range(4)]
+    for process in upgrades:
+        process.start()
+    for process in upgrades:
+        process.join()
+    assert [process.exitcode for process in upgrades] == [0, 0, 0, 0]
+    assert empty_site.tables(None) == OWN_TABLES
 
 
 @pytest.mark.parametrize("folder", ["migrations", "migrations_queue"])
