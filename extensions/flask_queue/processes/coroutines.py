@@ -11,7 +11,7 @@ from .performer import Ending, Performer
 
 
 class EventLoop:
-    """Runs coroutine jobs as tasks. It starts with the first one: most workers never have any."""
+    """Runs coroutine jobs as tasks. It starts with the first one, as most workers never have any, and ends once cancelled."""
 
     def __init__(self, performer: Performer, hand_in: Callable[[Ending], None], call: Callable[[], None], *, name: str) -> None:
         """
@@ -37,11 +37,18 @@ class EventLoop:
                 self._loop = asyncio.new_event_loop()
             self._loop.call_soon_threadsafe(self._start, claims)  # they wait until it runs, should no thread be had now
             if not self._runs:
-                threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True).start()
+                threading.Thread(target=self._live, args=(self._loop,), name=self._name, daemon=True).start()
                 self._runs = True
+
+    @staticmethod
+    def _live(loop: asyncio.AbstractEventLoop) -> None:
+        with asyncio.Runner(loop_factory=lambda: loop):  # which tidies up what jobs have left in it, and closes it
+            loop.run_forever()  # not until some task of ours ends: a job may cancel all tasks that it finds
 
     def _start(self, claims: Sequence[Claim]) -> None:
         assert self._loop is not None
+        if self._is_cancelled:  # they were claimed just before, and are given back
+            return
         for claim in claims:
             self._tasks.add(self._loop.create_task(self._run(claim)))
 
@@ -52,6 +59,7 @@ class EventLoop:
             task = asyncio.current_task()
             assert task is not None
             self._tasks.discard(task)
+            self._end_if_through()
         if not self._is_calling:  # when the others that are as far as this one are through, too
             assert self._loop is not None
             self._is_calling = True
@@ -70,3 +78,8 @@ class EventLoop:
         self._is_cancelled = True
         for task in self._tasks:
             task.cancel()
+        self._end_if_through()
+
+    def _end_if_through(self) -> None:
+        if self._loop is not None and self._is_cancelled and not self._tasks:
+            self._loop.stop()

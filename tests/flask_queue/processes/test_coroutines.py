@@ -126,6 +126,26 @@ def test_coroutines_that_do_not_end_go_back_into_the_queue(make_app: Callable[..
         assert (handle.status, handle.errors) == ("ready", [])
 
 
+@pytest.mark.databases("sqlite")
+def test_the_loop_ends_with_its_worker(make_app: Callable[..., Flask], queue: FlaskQueue) -> None:
+    """Where processes are threads, another worker takes the place of one that ended, and has a loop of its own."""
+    started = threading.Event()
+
+    @queue.job
+    async def job() -> None:
+        asyncio.get_running_loop().create_task(asyncio.sleep(60))
+        started.set()
+        await asyncio.sleep(60)
+
+    with make_app(QUEUE_SHUTDOWN_TIMEOUT=0.2).app_context():
+        job.enqueue()
+        with worker(queue) as one:
+            assert started.wait(10)
+        eventually(lambda: one.name not in {thread.name.removesuffix("-loop") for thread in threading.enumerate()})
+        assert one._loop._loop is not None
+        assert one._loop._loop.is_closed()
+
+
 async def cancel_itself() -> None:
     current_task().cancel()
     await asyncio.sleep(60)
