@@ -112,6 +112,8 @@ class Drain(Process):
             return self._perform_here(claim)
         except Interruption:
             return None
+        except asyncio.CancelledError as error:  # Ctrl-C is told by another one: the job has cancelled all tasks that it found
+            return self._performer.ending_of(claim, error)
         finally:
             self._is_performing = False
 

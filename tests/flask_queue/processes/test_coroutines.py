@@ -191,6 +191,21 @@ def test_a_job_that_cancels_its_own_task_ends_like_any_other(
     assert (handle.error.error_class if handle.error else None) == (None if ends_well else "asyncio.exceptions.CancelledError")
 
 
+@pytest.mark.behaviour("D3")
+@pytest.mark.databases("sqlite")
+def test_a_job_that_cancels_all_tasks_ends_like_any_other(app: Flask, queue: FlaskQueue) -> None:
+    """As a library does that takes the loop for its own; `work()` waits in one of them."""
+
+    async def way() -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await asyncio.sleep(60)
+
+    handle, after = queue.job(way, name="job").enqueue(), queue.job(asyncio.sleep, name="after").enqueue(0)
+    assert queue.work() == 2
+    assert (handle.status, after.status) == ("failed", "finished")
+
+
 @pytest.mark.databases("sqlite")
 def test_ctrl_c_is_no_error_of_the_coroutine_that_it_interrupts(app: Flask, queue: FlaskQueue) -> None:
     """Here by Python's own handler, as in a shell that calls `queue.work()`."""
