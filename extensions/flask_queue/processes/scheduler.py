@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 from ..client.recurring import job_of
 from ..config import MOST_CATCH_UP_DAYS, SchedulerOptions
-from ..database import AnyRow
+from ..database import AnyRow, is_outage
 from ..errors import QueueError
 from ..jobs.schedules import Schedule
 from ..models.process import Kind
@@ -48,6 +49,8 @@ class Scheduler(Process):
         self._tasks: dict[str, AnyRow] = {}
         #: For each task what it was when its next instant was computed, and that instant.
         self._next: dict[str, tuple[tuple[Any, ...], datetime]] = {}
+        #: Ticks, by their tasks' keys, that the database was not there for.
+        self._unwritten: deque[tuple[str, datetime]] = deque()
         self._read_at: datetime | None = None
         #: Since when it would have noticed a task that it meets now.
         self._watching_since: datetime | None = None
@@ -79,6 +82,7 @@ class Scheduler(Process):
         moment = self._now()
         if self._is_reading_due(moment):
             self._reread_tasks(moment)
+        self._go_back()
         ticks = [(row, instant) for key, row in self._tasks.items() for instant in self._due(key, row, moment)]
         if ticks:
             self._crew.run([partial(self._enqueue, row, instant) for row, instant in ticks], patience=PATIENCE)
@@ -118,6 +122,14 @@ class Scheduler(Process):
 
     # --- ticks ------------------------------------------------------------------------------------
 
+    def _go_back(self) -> None:
+        """Go on from the ticks that could not be written: they are late now, and as much wanted as any that was missed."""
+        while self._unwritten:
+            key, instant = self._unwritten.popleft()
+            if key in self._next:
+                identity, next_instant = self._next[key]
+                self._next[key] = identity, min(instant, next_instant)
+
     def _due(self, key: str, row: AnyRow, moment: datetime) -> list[datetime]:
         """For which instants a task is to be enqueued now; notes when it is due next."""
         identity = (row.id, row.schedule, row.time_zone, row.effective_at, row.paused_at)
@@ -146,6 +158,8 @@ class Scheduler(Process):
                 )
                 fact["skipped"] = not first
             except Exception as error:  # reported with its task; the next tick, and the other tasks, go on
+                if is_outage(error):
+                    self._unwritten.append((row.key, instant))
                 fact["enqueue_error"] = error
                 self.runtime.handle_thread_error(error)
 

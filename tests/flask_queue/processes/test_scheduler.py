@@ -22,6 +22,7 @@ from flask_queue.jobs.schedules import Schedule
 from flask_queue.models import recurring_tasks
 from flask_queue.processes.scheduler import KEEP_RUNS, MOST_CATCH_UPS, Scheduler, _instants
 from tests.flask_queue.operations.declared import limited, plain
+from tests.flask_queue.relay import Relay
 from tests.harness.tables import Tables
 from tests.harness.waiting import eventually
 
@@ -264,6 +265,36 @@ def test_a_tick_that_fails_is_reported_once_and_stops_nothing(
     assert "moody" in str(error)
     [failed] = [fact for fact in facts if "enqueue_error" in fact]
     assert (failed["task"], failed["at"], failed["enqueue_error"]) == ("a", NOON + timedelta(minutes=1), error)
+
+
+@pytest.mark.behaviour("H12")
+@pytest.mark.databases("postgresql", "mariadb")
+def test_a_tick_that_meets_an_outage_is_enqueued_afterwards(
+    relay: Relay,
+    make_app: Callable[..., Flask],
+    add: Callable[..., None],
+    queue: FlaskQueue,
+    tables: Tables,
+    errors: list[BaseException],
+) -> None:
+    """The latest alone, unless its task makes up for all."""
+    with make_app(SQLALCHEMY_BINDS={"queue": relay.url}).app_context():
+        add("task", "every minute")
+        add("patient", "every minute", catch_up=timedelta(minutes=30))
+        with registered(scheduler(queue, polling_interval=3600)) as one:
+            one.at(NOON + timedelta(seconds=1))
+            before = len(instants(tables, "patient"))
+            relay.close()
+            one.at(NOON + timedelta(minutes=1))
+            eventually(lambda: len(errors) == 2)
+            one.at(NOON + timedelta(minutes=2))
+            eventually(lambda: len(errors) == 2 + 3)
+            relay.open()
+            one.at(NOON + timedelta(minutes=2, seconds=5))
+            one.at(NOON + timedelta(minutes=2, seconds=10))
+            eventually(lambda: len(instants(tables, "patient")) == before + 2 and instants(tables))
+        assert instants(tables) == minutes(2)
+        assert instants(tables, "patient")[-2:] == minutes(1, 2)
 
 
 @pytest.mark.behaviour("H13")
