@@ -194,7 +194,7 @@ class FlaskQueue(Registry):
         :param batch_size: rows of one transaction, at least 1.
         :param pause: seconds between two transactions.
         :return: how many were deleted.
-        :raises ConfigurationError: for a length of time or a batch size that cannot be; nothing is deleted.
+        :raises ConfigurationError: for an age, a pause or a batch size that cannot be; nothing is deleted.
         """
         return clear_finished(self.client, older_than, name=name, batch_size=batch_size, pause=pause)
 

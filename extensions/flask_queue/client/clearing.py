@@ -1,9 +1,11 @@
-"""Delete finished jobs that have been kept long enough, in short transactions."""
+"""Delete finished jobs that have been kept long enough, and old locks of concurrency keys, in short transactions."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.values import LARGEST, checked, duration, integer
@@ -20,20 +22,23 @@ def clear_finished(
 ) -> int:
     """See `FlaskQueue.clear_finished`. Inside a job it stops early when its worker is told to stop."""
     checked("batch_size", batch_size, integer(1, LARGEST))
+    pause = checked("pause", pause, duration(zero=True))
     kept = client.settings.clear_finished_jobs_after
     seconds: float = kept if older_than is None else checked("older_than", older_than, duration(zero=True))
-    cleared = 0
-    while True:
-        size = client.database.transact(
-            lambda connection: clear_batch(connection, older_than=seconds, name=name, batch_size=batch_size)
-        )
-        cleared += size
-        if size < batch_size or _is_stopping():
-            break
-        time.sleep(pause)
-    client.database.transact(lambda connection: clear_keys(connection, older_than=seconds))
+    cleared = _in_batches(client, partial(clear_batch, older_than=seconds, name=name), batch_size, pause)
+    _in_batches(client, partial(clear_keys, older_than=seconds), batch_size, pause)
     client.events.emit("clear_finished", size=cleared)
     return cleared
+
+
+def _in_batches(client: Client, batch: Callable[..., int], size: int, pause: float) -> int:
+    total = 0
+    while True:
+        cleared = client.database.transact(partial(batch, batch_size=size))
+        total += cleared
+        if cleared < size or _is_stopping():
+            return total
+        time.sleep(pause)
 
 
 def _is_stopping() -> bool:

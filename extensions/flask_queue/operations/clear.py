@@ -26,8 +26,16 @@ _OLD_RUNS = (
     .with_for_update(skip_locked=True)
 )
 _DELETE_RUNS = delete(recurring_runs).where(is_one_of(recurring_runs.c.id, "ids"))
-# Whether a job of the key still waits does not matter: who needs the row next makes it anew.
-_DELETE_KEYS = delete(concurrency_keys).where(concurrency_keys.c.used_at < _AGO)
+# Whether a job of the key still waits does not matter: who needs the row next makes it anew. Nobody waits for who holds it.
+_OLD_KEYS = (
+    select(concurrency_keys.c.key)
+    .where(concurrency_keys.c.used_at < _AGO)
+    .order_by(concurrency_keys.c.used_at)
+    .limit(bindparam("batch_size"))
+    .with_for_update(skip_locked=True)
+)
+# One by one: of a list MySQL reads the whole table, where that is small, and waits for whatever it meets there.
+_DELETE_KEY = delete(concurrency_keys).where(concurrency_keys.c.key == bindparam("old_key"))
 
 
 def clear_finished(connection: Connection, *, older_than: float, name: str | None, batch_size: int) -> int:
@@ -50,6 +58,9 @@ def clear_runs(connection: Connection, *, older_than: float, batch_size: int) ->
     return len(ids)
 
 
-def clear_keys(connection: Connection, *, older_than: float) -> int:
-    """Delete lock rows of concurrency keys that nobody has used for `older_than` seconds."""
-    return int(connection.execute(_DELETE_KEYS, {"seconds": older_than}).rowcount)
+def clear_keys(connection: Connection, *, older_than: float, batch_size: int) -> int:
+    """Delete up to `batch_size` lock rows of concurrency keys that nobody has used for `older_than` seconds."""
+    keys = connection.execute(_OLD_KEYS, {"seconds": older_than, "batch_size": batch_size}).scalars().all()
+    if keys:
+        connection.execute(_DELETE_KEY, [{"old_key": key} for key in keys])
+    return len(keys)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from flask_queue import FlaskQueue
+from flask_queue.database import lock_keys
 from flask_queue.errors import ConfigurationError
 from flask_queue.models import concurrency_keys
 from flask_queue.operations.clear import clear_finished, clear_keys
@@ -83,6 +84,18 @@ def test_impossible_ages_are_refused(app: Flask, queue: FlaskQueue, age: Any) ->
     with pytest.raises(ConfigurationError, match=r"^older_than=.*: a number of seconds, 0 or more"):
         queue.clear_finished(age)
     assert queue.jobs.finished.count() == 1
+
+
+@pytest.mark.behaviour("O2")
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("pause", [-1, float("nan"), True, "x"], ids=str)
+def test_impossible_pauses_are_refused_before_anything_is_deleted(app: Flask, queue: FlaskQueue, pause: Any) -> None:
+    for _ in range(2):
+        plain(queue).enqueue()
+    queue.work()
+    with pytest.raises(ConfigurationError, match=r"^pause=.*: a number of seconds, 0 or more"):
+        queue.clear_finished(0, batch_size=1, pause=pause)
+    assert queue.jobs.finished.count() == 2
 
 
 @pytest.mark.behaviour("O2")
@@ -165,9 +178,38 @@ def test_locks_of_keys_that_nobody_has_used_lately_are_cleared(app: Flask, queue
     old = concurrency_keys.c.key == "limited/done"
     with queue.database.begin() as connection:
         connection.execute(concurrency_keys.update().where(old).values(used_at=ago(100)))
-        assert clear_keys(connection, older_than=50) == 1
+        assert clear_keys(connection, older_than=50, batch_size=100) == 1
     with connect(database_url) as connection:
         assert connection.execute(select(concurrency_keys.c.key)).scalars().all() == ["limited/used"]
+
+
+@pytest.mark.behaviour("O1")
+@pytest.mark.databases("mariadb")
+def test_a_lock_that_somebody_holds_is_not_waited_for(app: Flask, queue: FlaskQueue, database_url: str) -> None:
+    """Whoever wants one of the others would have to wait, too."""
+    job = limited(queue)
+    for key in "abcdef":
+        job.enqueue(key)
+    with queue.database.begin() as connection:
+        connection.execute(concurrency_keys.update().values(used_at=ago(100)))
+    with queue.database.begin() as holder:
+        lock_keys(holder, concurrency_keys, {"limited/c"})
+        with connect(database_url) as connection:
+            connection.execute(text("SET innodb_lock_wait_timeout = 1"))
+            assert clear_keys(connection, older_than=50, batch_size=100) == 5
+    with connect(database_url) as connection:
+        assert connection.execute(select(concurrency_keys.c.key)).scalars().all() == ["limited/c"]
+
+
+@pytest.mark.databases("mariadb")
+def test_locks_of_keys_are_cleared_in_batches(app: Flask, queue: FlaskQueue, database_url: str) -> None:
+    for key in "abcdef":
+        limited(queue).enqueue(key)
+    with queue.database.begin() as connection:
+        connection.execute(concurrency_keys.update().values(used_at=ago(2 * DAY)))
+    queue.clear_finished(DAY, batch_size=2)
+    with connect(database_url) as connection:
+        assert connection.execute(select(concurrency_keys.c.key)).scalars().all() == []
 
 
 @pytest.mark.databases("mariadb")
