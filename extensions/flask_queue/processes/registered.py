@@ -226,18 +226,22 @@ class Heartbeat:
                 self._process.lost("its heartbeats have failed for longer than QUEUE_ALIVE_THRESHOLD")
 
     def _beat(self) -> bool:
+        """Whether the database has heard of the process, or said that it does not know it."""
         process = self._process
         assert process.id is not None
         try:
             with self._database.connect() as connection:
                 alive = registration.heartbeat(connection, process.id)
-            if alive:
-                process.beaten()
-            else:
-                process.lost("its registration is gone")
         except Exception as error:
             process.runtime.handle_thread_error(error)
             return False
+        if not alive:
+            process.lost("its registration is gone")
+            return True
+        try:
+            process.beaten()
+        except Exception as error:  # nobody takes the process for dead for that
+            process.runtime.handle_thread_error(error)
         return True
 
 

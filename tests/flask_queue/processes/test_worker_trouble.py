@@ -127,6 +127,23 @@ def test_a_worker_that_is_not_heard_of_for_long_ends_itself(
     assert errors
 
 
+@pytest.mark.behaviour("I6")
+def test_a_worker_that_is_heard_of_stays_though_it_cannot_look_for_lost_claims(
+    quick: Flask, queue: FlaskQueue, errors: list[BaseException], database_url: str
+) -> None:
+    handle = plain(queue).using(wait=3600).enqueue()
+    with worker(queue) as one:
+        with connect(database_url) as connection:
+            connection.execute(text("ALTER TABLE queue_jobs RENAME TO queue_jobs_away"))
+            try:
+                eventually(lambda: errors)
+                never(lambda: one.stopping, during=3)
+            finally:
+                connection.execute(text("ALTER TABLE queue_jobs_away RENAME TO queue_jobs"))
+        handle.run_now()
+        wait_for(queue, finished=1)
+
+
 @pytest.mark.behaviour("I8")
 def test_it_beats_until_its_last_job_is_through(
     quick: Flask, queue: FlaskQueue, gate: Gate, gated: JobDefinition[[object], None], tables: Tables
