@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from ..config import Settings
-from ..database import Database, is_missing_table, notify
+from ..database import Database, is_lost_connection, is_missing_table, notify
 from ..errors import EnqueueError, MissingTables, QueueError
 from ..events import Events
 from ..jobs import arguments
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 #: How much of a call, in characters, an error shows.
 SHOWN_CALL = 200
+_DOUBT = " The connection broke, so that nobody can tell whether the job was written."
 
 
 class Interceptor(Protocol):
@@ -245,7 +246,7 @@ class Client:
         try:
             return work()
         except (DBAPIError, PoolTimeoutError) as error:
-            advice = f" {MissingTables()}" if is_missing_table(error) else ""
+            advice = f" {MissingTables()}" if is_missing_table(error) else _DOUBT if is_lost_connection(error) else ""
             original = getattr(error, "orig", None) or error
             raise EnqueueError(f"{type(error).__name__}: {original}{advice}") from error
         except SQLAlchemyError as error:

@@ -122,7 +122,7 @@ class _Enqueueable(Generic[P, R]):
         :return: the job's handle; `handle.enqueued` is False where a concurrency rule discarded it.
         :raises ArgumentError: when an argument cannot travel; nothing is written.
         :raises ConcurrencyKeyError: when the key function raises; nothing is written.
-        :raises EnqueueError: when the database refuses; nothing is written.
+        :raises EnqueueError: when the database refuses; nothing is written, unless its connection broke in that moment.
         """
         return self._definition.publisher.publish(self.build(*args, **kwargs))
 

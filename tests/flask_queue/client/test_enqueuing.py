@@ -154,6 +154,22 @@ def test_a_handle_of_a_row_cannot_be_enqueued_again(app: Flask, queue: FlaskQueu
     assert len(tables.jobs()) == 1
 
 
+@pytest.mark.behaviour("A4")
+@pytest.mark.databases("postgresql", "mariadb")
+def test_of_a_connection_that_broke_it_is_said_that_the_job_may_be_there(
+    relay: Relay, make_app: Callable[..., Flask], queue: FlaskQueue
+) -> None:
+    job = plain(queue)
+    with make_app(SQLALCHEMY_BINDS={"queue": relay.url}).app_context():
+        job.enqueue(1)
+        relay.close()
+        with pytest.raises(EnqueueError, match=r"nobody can tell whether the job was written\.$"):
+            job.enqueue(2)
+        with pytest.raises(EnqueueError) as refused:
+            job.enqueue(3)
+        assert "nobody can tell" not in str(refused.value), "there was no connection to break"
+
+
 @pytest.mark.databases("sqlite")
 def test_what_is_in_the_queue_is_not_published_once_more(app: Flask, queue: FlaskQueue, tables: Tables) -> None:
     handle = plain(queue).enqueue(1)
