@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, delete, select
+from typing import Any
+
+from sqlalchemy import Column, Connection, Select, bindparam, delete, select
 
 from ..database import is_one_of, now_plus
 from ..models.concurrency_key import concurrency_keys
@@ -18,22 +20,17 @@ _OLD = (
     .limit(bindparam("batch_size"))
     .with_for_update(skip_locked=True)
 )
-_OLD_RUNS = (
-    select(recurring_runs.c.id)
-    .where(recurring_runs.c.run_at < _AGO)
-    .order_by(recurring_runs.c.run_at)
-    .limit(bindparam("batch_size"))
-    .with_for_update(skip_locked=True)
-)
+
+
+def _oldest(column: Column[Any], *, by: Column[Any]) -> Select[Any]:
+    """Of the rows whose `by` is long enough ago, a batch of the oldest that nobody holds."""
+    return select(column).where(by < _AGO).order_by(by).limit(bindparam("batch_size")).with_for_update(skip_locked=True)
+
+
+_OLD_RUNS = _oldest(recurring_runs.c.id, by=recurring_runs.c.run_at)
 _DELETE_RUNS = delete(recurring_runs).where(is_one_of(recurring_runs.c.id, "ids"))
 # Whether a job of the key still waits does not matter: who needs the row next makes it anew. Nobody waits for who holds it.
-_OLD_KEYS = (
-    select(concurrency_keys.c.key)
-    .where(concurrency_keys.c.used_at < _AGO)
-    .order_by(concurrency_keys.c.used_at)
-    .limit(bindparam("batch_size"))
-    .with_for_update(skip_locked=True)
-)
+_OLD_KEYS = _oldest(concurrency_keys.c.key, by=concurrency_keys.c.used_at)
 # One by one: of a list MySQL reads the whole table, where that is small, and waits for whatever it meets there.
 _DELETE_KEY = delete(concurrency_keys).where(concurrency_keys.c.key == bindparam("old_key"))
 
